@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # The story as an outside client: see tests/flow/demo.mjs.
 set -eu
 cd "$(dirname "$0")/.."

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Builds the portal when its sources are newer than web/dist.
 set -eu
 cd "$(dirname "$0")/.."

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # `make run`: the platform with the embedded database on http://localhost:8080, the demo market, and the agent that serves its stores.
 # Data lies in ./var (SUANHE_DATA_DIR); without the demo market: SUANHE_DEMO=false make run.
 set -eu

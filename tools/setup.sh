@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Brings a fresh Debian 12 to where the build starts: packages, a Node that is new enough, the portal's and the tests' packages.
 # Says what it does when that takes long; does nothing when all is there. Usage: tools/setup.sh build|test
 set -eu

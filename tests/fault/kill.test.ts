@@ -22,7 +22,7 @@ const random = () => {
 describe(`kill -9 under load (seed ${seed})`, () => {
   const dir = mkdtempSync(join(tmpdir(), 'suanhe-kill-'));
   const platform = new Platform({ dir });
-  const story = new Story(platform, join(dir, 'out'));
+  let story: Story;
   const acknowledged: { id: string; payable: number; key: string; body: string }[] = [];
   let sku = '';
   let payable = 0;
@@ -30,6 +30,7 @@ describe(`kill -9 under load (seed ${seed})`, () => {
   beforeAll(async () => {
     await platform.init();
     await platform.start();
+    story = new Story(platform, join(dir, 'out'));
     await story.step1();
     await story.step2();
     await story.step3();
@@ -45,7 +46,7 @@ describe(`kill -9 under load (seed ${seed})`, () => {
     expect(sku).not.toBe('');
     const quote = await story.consumer.post('/api/v1/quotes', { lines: [{ sku_id: sku, quantity: 1 }] });
     payable = quote.payable_fen;
-  });
+  }, 60_000);
   afterAll(async () => {
     await platform.close();
     rmSync(dir, { recursive: true, force: true });

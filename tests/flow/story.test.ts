@@ -13,7 +13,7 @@ for (const kind of ['sqlite', 'postgresql'] as const) {
   describe.skipIf(skip)(`the story on ${kind}`, () => {
     const dir = mkdtempSync(join(tmpdir(), 'suanhe-flow-'));
     const platform = new Platform({ dir, db: kind === 'postgresql' ? freshPostgres() : undefined });
-    const story = new Story(platform, join(dir, 'out'));
+    let story: Story;
     afterAll(async () => {
       await platform.close();
       rmSync(dir, { recursive: true, force: true });
@@ -22,6 +22,7 @@ for (const kind of ['sqlite', 'postgresql'] as const) {
     it('starts', async () => {
       await platform.init();
       await platform.start();
+      story = new Story(platform, join(dir, 'out'));
     });
     it('lets providers join', async () => expect(await story.step1()).toContain('3 providers'));
     it('lists what they report', async () => expect(await story.step2()).toContain('real products'));

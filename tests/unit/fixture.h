@@ -140,13 +140,13 @@ static UNUSED int tear_down(void **state)
 /* A step that calls core inside a transaction, written where it is used:
  *     STEP(pay, struct payment) { return ledger_top_up(ctx, arg->ref, ...); }
  *     assert_ok(f, WRITE(f, pay, &payment)); */
-#define STEP(name, type)                                   \
-    static err_t name##_typed(struct ctx *ctx, type *arg); \
-    static err_t name(struct ctx *ctx, void *arg)          \
-    {                                                      \
-        return name##_typed(ctx, arg);                     \
-    }                                                      \
-    static err_t name##_typed(struct ctx *ctx, type *arg)
+#define STEP(name, type)                                          \
+    static UNUSED err_t name##_typed(struct ctx *ctx, type *arg); \
+    static UNUSED err_t name(struct ctx *ctx, void *arg)          \
+    {                                                             \
+        return name##_typed(ctx, arg);                            \
+    }                                                             \
+    static UNUSED err_t name##_typed(struct ctx *ctx, type *arg)
 
 /* ---- people ---- */
 struct person {

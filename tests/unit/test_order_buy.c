@@ -477,9 +477,9 @@ static size_t found(struct market *m, struct listing listing)
 static void orders_are_found_by_number_id_title_state_and_time(void **state)
 {
     struct market *m = given_rich_buyer(state);
-    struct view first = bought(m, GOODS(A100));
+    struct view first = unpaid(m);
     time_passes(m->f, MS_HOUR);
-    struct view second = unpaid(m);
+    struct view second = bought(m, GOODS(A100));
     struct arena *arena = m->f->ctx.arena;
     str_t number = order_no(arena, first.parent.m.id), id = ref_text(arena, "ord", second.parent.m.id);
     for (int all = 0; all < 2; all++) {

@@ -189,7 +189,10 @@ static void each_state_knows_exactly_its_events_by_exactly_its_actors(void **sta
                 else if (allowed)
                     assert_refused(f, err, "illegal_transition");
                 else
-                    assert_refused(f, err, who == OTHER_SELLER ? "not_found" : "permission_denied");
+                    assert_refused(f, err,
+                                   who == OTHER_SELLER || who == OPERATOR_FINANCE
+                                       ? "not_found"
+                                       : "permission_denied");
             }
 }
 

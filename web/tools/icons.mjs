@@ -3,8 +3,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const names = `app-window arrow-left-right arrow-right building check chevron-down chevron-left chevron-right chevrons-up-down
-circle-check circle-dashed circle-pause circle-question-mark circle-x clock copy cpu credit-card download external-link file-check
-file-text inbox info key-round languages layers list loader log-in log-out menu minus monitor moon package plus receipt-text
+circle-check circle-dashed circle-pause circle-question-mark circle-x clock copy cpu credit-card download external-link eye eye-off file-check
+file-text inbox info key-round languages layers list loader lock log-in log-out menu minus monitor moon package plus receipt-text
 refresh-cw scale search server shield-check shield-x shopping-cart sliders-horizontal store sun trash triangle-alert upload user
 users wallet x zap`.split(/\s+/);
 
