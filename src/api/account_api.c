@@ -105,6 +105,10 @@ static err_t post_register(struct ctx *ctx, const struct request *request, struc
 {
     const struct registration *in = request->input;
     struct visit visit = {.request = request, .registration = in, .email = in->email};
+    str_t normal;
+    /* Before the costly hash. */
+    if (!account_normalise_email(ctx->arena, in->email, &normal))
+        return refuse_field(ctx, STR("/email"), "bad_format", "no e-mail address");
     TRY(account_check_password(ctx, in->password, in->email, "/password"));
     TRY(db_read(ctx, ctx->platform->db, admit, &visit));
     if (visit.known) {
@@ -331,13 +335,19 @@ static err_t post_org(struct ctx *ctx, const struct request *request, struct rep
     return OK;
 }
 
-/* The organisation of the path; the caller acts for it from here on, by the roles held there. */
+/* The organisation of the path; the caller acts for it from here on, by the roles held there. One
+ * without the caller is as good as none. */
 static err_t act_for_path(struct ctx *ctx, const struct request *request, ref_t *out)
 {
     TRY(request_ref(ctx, request, 0, "org", out));
     if (ref_is(*out, ctx->actor.org_id))
         return OK;
-    TRY(account_act_for(ctx, *out));
+    err_t err = account_act_for(ctx, *out);
+    if (err == ERR_DENIED) {
+        problem_clear(ctx);
+        return refuse(ctx, ERR_NOT_FOUND, "not_found", "no such organisation");
+    }
+    TRY(err);
     if (!permission_allowed(request->route->permission, &ctx->actor))
         return refuse(ctx, ERR_DENIED, "permission_denied",
                       "not by the roles held in that organisation");

@@ -17,7 +17,7 @@ static err_t get_stores(struct ctx *ctx, const struct request *request, struct r
     str_t word = request_query(request, "state");
     TRY(request_known_query(ctx, request, "state limit cursor"));
     if (word.len > 0 && !names_find(&store_state_names, word, &state))
-        return refuse_field(ctx, STR("state"), "not_in_list", "no such state");
+        return refuse_field(ctx, STR("/query/state"), "not_in_list", "no such state");
     TRY(api_page(ctx, request, str_printf(ctx->arena, "admin/stores %d", state), &page));
     TRY(store_list(ctx, state, page.before, page.limit + 1, &stores, &count));
     size_t shown = count > (size_t)page.limit ? (size_t)page.limit : count;
@@ -68,7 +68,12 @@ static err_t post_review(struct ctx *ctx, const struct request *request, struct 
 static err_t book(struct ctx *ctx, struct top_up *top_up)
 {
     struct org org;
-    TRY(account_org_load(ctx, top_up->org_id, &org));
+    err_t err = account_org_load(ctx, top_up->org_id, &org);
+    if (err == ERR_NOT_FOUND) {
+        problem_clear(ctx);
+        return refuse_field(ctx, STR("/org_id"), "not_in_list", "no such organisation");
+    }
+    TRY(err);
     if (org.kind != ORG_CONSUMER)
         return refuse_field(ctx, STR("/org_id"), "not_a_consumer", "only buyers have a balance");
     ref_t operator_org;
@@ -135,7 +140,7 @@ static err_t read_search(struct ctx *ctx, const struct request *request, const c
     *out_q = request_query(request, "q");
     TRY(request_known_query(ctx, request, "q limit cursor"));
     if (out_q->len > 120)
-        return refuse_field(ctx, STR("q"), "too_long", "at most 120 bytes");
+        return refuse_field(ctx, STR("/query/q"), "too_long", "at most 120 bytes");
     return api_page(ctx, request, str_printf(ctx->arena, "%s " STR_FMT, list, STR_ARG(*out_q)),
                     out_page);
 }

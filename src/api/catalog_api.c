@@ -154,7 +154,7 @@ static err_t read_facet(struct ctx *ctx, const struct request *request, int face
         if (value.len == 0)
             continue;
         if (search->value_count[facet] == SEARCH_VALUES_MAX)
-            return refuse_field(ctx, str_of(facet_names[facet]), "out_of_range",
+            return refuse_field(ctx, str_printf(ctx->arena, "/query/%s", facet_names[facet]), "out_of_range",
                                 "at most %d values", SEARCH_VALUES_MAX);
         search->values[facet][search->value_count[facet]++] = value;
     }
@@ -170,10 +170,10 @@ static err_t read_decimal(struct ctx *ctx, const struct request *request, const 
     if (text.len == 0)
         return OK;
     if (!price_read(text, &number))
-        return refuse_field(ctx, str_of(name), "bad_format", "a decimal number");
+        return refuse_field(ctx, str_printf(ctx->arena, "/query/%s", name), "bad_format", "a decimal number");
     price_t scaled;
     if (!price_scale(number, scale, 1, &scaled))
-        return refuse_field(ctx, str_of(name), "out_of_range", "too large");
+        return refuse_field(ctx, str_printf(ctx->arena, "/query/%s", name), "out_of_range", "too large");
     *out = scaled.e10 / 10000000000;
     return OK;
 }
@@ -182,7 +182,7 @@ static err_t read_price_max(struct ctx *ctx, const struct request *request, stru
 {
     str_t text = request_query(request, "price_max");
     if (text.len && !price_read(text, &search->price_max))
-        return refuse_field(ctx, STR("price_max"), "bad_format", "a decimal price per hour");
+        return refuse_field(ctx, STR("/query/price_max"), "bad_format", "a decimal price per hour");
     return OK;
 }
 
@@ -191,10 +191,10 @@ static err_t read_order(struct ctx *ctx, const struct request *request, struct s
     str_t sort = request_query(request, "sort"), stock = request_query(request, "in_stock");
     int64_t limit;
     if (sort.len && !names_find(&search_sort_names, sort, &search->sort))
-        return refuse_field(ctx, STR("sort"), "not_in_list",
+        return refuse_field(ctx, STR("/query/sort"), "not_in_list",
                             "relevance, price, price_desc, name or lead");
     if (stock.len && !str_is(stock, "true") && !str_is(stock, "false"))
-        return refuse_field(ctx, STR("in_stock"), "not_in_list", "true or false");
+        return refuse_field(ctx, STR("/query/in_stock"), "not_in_list", "true or false");
     search->in_stock = str_is(stock, "true");
     TRY(request_query_int(ctx, request, "limit", 1, SEARCH_LIMIT_MAX, 20, &limit));
     search->limit = (int)limit;
@@ -211,7 +211,7 @@ static err_t read_search(struct ctx *ctx, const struct request *request, struct 
                             "in_stock sort limit cursor"));
     search->text = request_query(request, "q");
     if (str_utf8_count(search->text) > TEXT_MAX)
-        return refuse_field(ctx, STR("q"), "too_long", "at most %d characters", TEXT_MAX);
+        return refuse_field(ctx, STR("/query/q"), "too_long", "at most %d characters", TEXT_MAX);
     for (int f = 0; f < FACET_COUNT; f++)
         TRY(read_facet(ctx, request, f, search));
     TRY(read_decimal(ctx, request, "vcpus_min", 1000, &search->vcpus_min_milli));

@@ -345,11 +345,11 @@ static err_t read_filter(struct ctx *ctx, const struct request *request, struct 
     f->limit = (int)limit;
     f->q = request_query(request, "q");
     if (f->q.len > 100)
-        return refuse_field(ctx, STR("?q"), "too_long", "at most 100 bytes");
+        return refuse_field(ctx, STR("/query/q"), "too_long", "at most 100 bytes");
     if (state.len && !names_find(&order_state_names, state, &f->state))
-        return refuse_field(ctx, STR("?state"), "not_in_list", "no such state");
+        return refuse_field(ctx, STR("/query/state"), "not_in_list", "no such state");
     if (since.len && !utc_read(since, &f->created_gte))
-        return refuse_field(ctx, STR("?created_gte"), "bad_format", "RFC 3339 expected");
+        return refuse_field(ctx, STR("/query/created_gte"), "bad_format", "RFC 3339 expected");
     *out_hash = str_hash(str_printf(ctx->arena, "%d|" STR_FMT "|%" PRId64 "|%" PRId64, f->state, STR_ARG(f->q),
                                     f->created_gte.ms, f->org.value));
     str_t cursor = request_query(request, "cursor");
@@ -589,7 +589,7 @@ static err_t get_services(struct ctx *ctx, const struct request *request, struct
     TRY(request_known_query(ctx, request, "state limit cursor"));
     TRY(request_query_int(ctx, request, "limit", 1, 200, 50, &limit));
     if (wanted.len && !names_find(&instance_state_names, wanted, &state))
-        return refuse_field(ctx, STR("?state"), "not_in_list", "no such state");
+        return refuse_field(ctx, STR("/query/state"), "not_in_list", "no such state");
     uint64_t hash = (uint64_t)state + 77;
     if (cursor.len)
         TRY(cursor_read(ctx, cursor, hash, &before, &tie));
@@ -661,7 +661,7 @@ static err_t get_deliveries(struct ctx *ctx, const struct request *request, stru
     if (str_is(wanted, "retry_wait"))
         state = JOB_PENDING;
     else if (wanted.len && !names_find(&delivery_state_names, wanted, &state))
-        return refuse_field(ctx, STR("?state"), "not_in_list", "no such state");
+        return refuse_field(ctx, STR("/query/state"), "not_in_list", "no such state");
     uint64_t hash = (uint64_t)state + 177;
     if (cursor.len)
         TRY(cursor_read(ctx, cursor, hash, &before, &tie));

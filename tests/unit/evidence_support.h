@@ -26,7 +26,6 @@
 #define UNUSED __attribute__((unused))
 
 enum { TEXT = 600 };
-#define HOST "op.example"
 
 struct world {
     bool pg;
@@ -34,6 +33,7 @@ struct world {
     struct platform platform;
     struct ctx ctx;
     int signer_fd;
+    str_t host;
 };
 
 static UNUSED void shell(const char *command)
@@ -84,7 +84,7 @@ static UNUSED void world_open_db(struct world *world)
 static UNUSED err_t world_open_evidence(struct world *world, bool sign, bool knows_state)
 {
     struct evidence_options options = {
-        .host = STR(HOST), .interval_ms = 1, .idle_interval_ms = 20, .sign = sign};
+        .host = world->host, .interval_ms = 1, .idle_interval_ms = 20, .sign = sign};
     options.signer_state = knows_state ? world->state : NULL;
     int fd = sign ? evidence_signer_spawn(world->dir, NULL, world->state) : -1;
     err_t err = evidence_open(&world->ctx, &options, &world->platform.evidence);
@@ -108,6 +108,7 @@ static UNUSED struct world *world_new(bool pg)
     struct world *world = calloc(1, sizeof *world);
     world->pg = pg;
     world->signer_fd = -1;
+    world->host = STR("op.example");
     snprintf(world->dir, sizeof world->dir, "/tmp/suanhe-evidence.XXXXXX");
     assert_non_null(mkdtemp(world->dir));
     snprintf(world->sql, sizeof world->sql, "%s/sql", world->dir);

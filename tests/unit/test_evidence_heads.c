@@ -220,6 +220,25 @@ static void a_signer_that_lost_its_file_takes_over_the_stored_heads(struct world
     assert_sound(world);
 }
 
+static void the_logs_keep_their_name_when_the_host_changes(struct world *world)
+{
+    assert_ok(world, world_open_evidence(world, true, true));
+    struct telling told = given_facts(world, FACT_ORDER_STATUS, 3);
+    struct vkeys *keys = pinned(world);
+    wait_receipt(world, told.last_event, false);
+    world_close(world);
+    world->host = STR("elsewhere.example:81");
+    world_open_db(world);
+    assert_ok(world, world_open_evidence(world, true, true));
+    told = given_facts(world, FACT_ORDER_STATUS, 3);
+    assert_valid(world, keys, wait_receipt(world, told.last_event, false));
+    /* Also the first head of a log that had none. */
+    told = given_facts(world, FACT_PAY_VOUCHER, 3);
+    assert_valid(world, keys, wait_receipt(world, told.last_event, false));
+    assert_sound(world);
+    vkeys_free(keys);
+}
+
 /* ---- several instances on one database ---- */
 static struct world *given_twin(const struct world *world)
 {
@@ -287,7 +306,8 @@ static void two_instances_make_one_log_and_never_a_fork(struct world *world)
     X(all_heads_are_consistent_with_each_other)                     \
     X(a_signature_lost_between_signer_and_store_is_asked_for_again) \
     X(the_signer_refuses_whatever_does_not_follow)                  \
-    X(a_signer_that_lost_its_file_takes_over_the_stored_heads)
+    X(a_signer_that_lost_its_file_takes_over_the_stored_heads)      \
+    X(the_logs_keep_their_name_when_the_host_changes)
 #define SQLITE_TEST(X)                                         \
     X(an_older_copy_of_the_database_is_refused_and_not_signed) \
     X(a_database_without_its_last_entries_is_refused)

@@ -55,12 +55,21 @@ struct postings {
 };
 void postings_add_row(struct postings *p, str_t text, uint32_t row);
 void postings_remove_row(struct postings *p, str_t text, uint32_t row);
-void postings_add_rows(struct postings *p, str_t text, const roaring_bitmap_t *rows);
+/* Building all at once: the token of each word of a text, then the rows of each token (taken over). */
+void postings_each_token(struct postings *p, str_t text, void (*fn)(void *state, uint32_t token), void *state);
+void postings_put(struct postings *p, uint32_t token, roaring_bitmap_t *rows);
 void postings_settle(struct postings *p); /* brings the sorted list up to date */
 void postings_free(struct postings *p);
 /* Rows that hold every word of the query (Latin words by prefix); NULL when the query holds no word. exact: those where the
- * Latin words stand whole. Both are the caller's to free. */
+ * Latin words stand whole, NULL when there are none in the query. Both are the caller's to free. */
 roaring_bitmap_t *postings_find(const struct postings *p, str_t query, roaring_bitmap_t **out_exact);
+
+/* Rows alike in all facets: a facet filter is judged once for a group, a count of a group counts in every facet. */
+struct index_group {
+    uint8_t listed, category, class, charge_mask;
+    uint16_t store, region, accelerator;
+    uint32_t rows;
+};
 
 enum { CODES_MAX = 65536, CHARGE_BITS = 6 };
 struct index_data {
@@ -68,10 +77,13 @@ struct index_data {
     ref_t *product, *specs_id;
     uint8_t *listed, *category, *class, *charge_mask, *charge_mode, *price_unit;
     uint16_t *store, *region, *accelerator, *source, *lead_h, *sla_bp;
-    uint32_t *name, *source_type, *specs, *vcpus_milli, *memory_mib, *accelerator_count;
+    uint32_t *name, *source_type, *specs, *vcpus_milli, *memory_mib, *accelerator_count, *group;
     int32_t *stock;
     int64_t *price_hour, *price_from;
     struct id_map row_of; /* product key to row */
+    struct index_group *groups;
+    uint32_t group_count, group_slots;
+    struct id_map group_of;
     struct intern texts;  /* names and source types */
     uint32_t *name_rank;  /* by text number */
     uint32_t ranked;
@@ -84,6 +96,7 @@ struct index_data {
     size_t store_count, store_slots;
     struct id_map store_of;
     struct postings postings;
+    int64_t last_row;     /* while loading: the row of the last SKU */
     int64_t cursor;       /* last change taken in */
     int64_t *seen;        /* PostgreSQL: changes taken in that a late commit may still precede */
     size_t seen_count;
@@ -108,6 +121,7 @@ err_t index_load_codes(struct ctx *ctx, struct catalog_code **out, size_t *out_c
 void index_take_codes(struct index_data *data, const struct catalog_code *codes, size_t count);
 void index_take_store(struct index_data *data, const struct store *store);
 void index_take_specs(struct index_data *data, ref_t id, str_t specs);
+void index_post_all(struct index_data *data);
 void index_rank_names(struct index_data *data);
 /* The words a product is found by, but for its name. */
 str_t index_code_words(const struct index_data *data, int kind, size_t number, char *space, size_t size);

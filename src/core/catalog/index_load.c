@@ -42,9 +42,33 @@ static uint32_t add_row(struct index_data *data)
         GROW(charge_mask), GROW(charge_mode), GROW(price_unit), GROW(store), GROW(region);
         GROW(accelerator), GROW(source), GROW(lead_h), GROW(sla_bp), GROW(name), GROW(source_type);
         GROW(specs), GROW(vcpus_milli), GROW(memory_mib), GROW(accelerator_count), GROW(stock);
-        GROW(price_hour), GROW(price_from);
+        GROW(price_hour), GROW(price_from), GROW(group);
     }
     return (uint32_t)data->count++;
+}
+
+static uint32_t find_group(struct index_data *data, uint32_t row)
+{
+    uint64_t key = (uint64_t)1 << 63 | (uint64_t)data->listed[row] << 62 |
+                   (uint64_t)data->charge_mask[row] << 54 | (uint64_t)data->category[row] << 46 |
+                   (uint64_t)data->store[row] << 30 | (uint64_t)data->region[row] << 15 |
+                   data->accelerator[row];
+    int64_t known = id_map_get(&data->group_of, key);
+    if (known >= 0)
+        return (uint32_t)known;
+    if (data->group_count == data->group_slots) {
+        data->group_slots = data->group_slots ? data->group_slots * 2 : 256;
+        data->groups = grow(data->groups, data->group_slots, sizeof(*data->groups));
+    }
+    data->groups[data->group_count] = (struct index_group){.listed = data->listed[row],
+                                                           .category = data->category[row],
+                                                           .class = data->class[row],
+                                                           .charge_mask = data->charge_mask[row],
+                                                           .store = data->store[row],
+                                                           .region = data->region[row],
+                                                           .accelerator = data->accelerator[row]};
+    id_map_put(&data->group_of, key, data->group_count);
+    return data->group_count++;
 }
 
 static uint32_t cap32(int64_t value)
@@ -65,10 +89,10 @@ static void each_code_words(struct index_data *data, uint32_t row,
     fn(&data->postings, data->texts.texts[data->source_type[row]], row);
 }
 
-/* A number the dictionary does not know (yet) reads as none. */
+/* A number the dictionary does not know (yet), or beyond what the group's key holds, reads as none. */
 static uint16_t known_code(const struct index_data *data, int kind, int32_t number)
 {
-    return (uint16_t)((size_t)number < data->code_count[kind] ? number : 0);
+    return (uint16_t)((size_t)number < data->code_count[kind] && number < 32768 ? number : 0);
 }
 
 /* bulk: the words of all rows are posted at the end, by dictionary code, which is much cheaper. */
@@ -82,6 +106,8 @@ void index_put_row(struct index_data *data, const struct catalog_entry *entry, i
     uint32_t row = known >= 0 ? (uint32_t)known : add_row(data);
     if (known >= 0 && !bulk)
         each_code_words(data, row, postings_remove_row);
+    if (known >= 0)
+        data->groups[data->group[row]].rows--;
     data->product[row] = entry->product_id;
     data->specs_id[row] = entry->specs_id;
     data->listed[row] = (uint8_t)entry->listed;
@@ -108,7 +134,10 @@ void index_put_row(struct index_data *data, const struct catalog_entry *entry, i
     data->price_hour[row] = entry->price_hour.e10;
     data->price_from[row] = entry->price_from.e10;
     data->stock[row] = stock;
-    id_map_put(&data->row_of, (uint64_t)entry->product_id.value, row);
+    data->group[row] = find_group(data, row);
+    data->groups[data->group[row]].rows++;
+    if (known < 0)
+        id_map_put(&data->row_of, (uint64_t)entry->product_id.value, row);
     if (!bulk)
         each_code_words(data, row, postings_add_row);
 }
@@ -194,79 +223,6 @@ void index_rank_names(struct index_data *data)
     free(order);
 }
 
-/* ---- words of all rows ---- */
-/* Rows grouped by a number (a name, a store, a code): a counting sort, then one bitmap for each group. */
-static void post_groups(struct index_data *data, size_t groups,
-                        uint32_t (*group_of)(const struct index_data *data, uint32_t row),
-                        str_t (*words_of)(const struct index_data *data, size_t group, char *space))
-{
-    uint32_t *start = grow(NULL, groups + 2, sizeof(*start));
-    uint32_t *rows = grow(NULL, data->count + 1, sizeof(*rows));
-    char space[512];
-    memset(start, 0, (groups + 2) * sizeof(*start));
-    for (uint32_t row = 0; row < data->count; row++)
-        start[group_of(data, row) + 2]++;
-    for (size_t i = 2; i < groups + 2; i++)
-        start[i] += start[i - 1];
-    for (uint32_t row = 0; row < data->count; row++)
-        rows[start[group_of(data, row) + 1]++] = row;
-    for (size_t group = 0; group < groups; group++) {
-        uint32_t count = start[group + 1] - start[group];
-        str_t words = count ? words_of(data, group, space) : STR("");
-        if (words.len == 0)
-            continue;
-        roaring_bitmap_t *bitmap = roaring_bitmap_of_ptr(count, rows + start[group]);
-        postings_add_rows(&data->postings, words, bitmap);
-        roaring_bitmap_free(bitmap);
-    }
-    free(start);
-    free(rows);
-}
-
-#define GROUP_OF(what, column)                                                                     \
-    static uint32_t group_##what(const struct index_data *data, uint32_t row)                      \
-    {                                                                                              \
-        return data->column[row];                                                                  \
-    }
-GROUP_OF(name, name)
-GROUP_OF(source_type, source_type)
-GROUP_OF(store, store)
-GROUP_OF(category, category)
-GROUP_OF(region, region)
-GROUP_OF(accelerator, accelerator)
-GROUP_OF(source, source)
-
-static str_t words_text(const struct index_data *data, size_t group, char *space)
-{
-    (void)space;
-    return data->texts.texts[group];
-}
-static str_t words_store(const struct index_data *data, size_t group, char *space)
-{
-    (void)space;
-    return data->stores[group].name;
-}
-#define WORDS_OF(what, kind)                                                                       \
-    static str_t words_##what(const struct index_data *data, size_t group, char *space)            \
-    {                                                                                              \
-        return index_code_words(data, kind, group, space, 512);                                    \
-    }
-WORDS_OF(category, CODE_CATEGORY)
-WORDS_OF(region, CODE_REGION)
-WORDS_OF(accelerator, CODE_ACCELERATOR)
-WORDS_OF(source, CODE_SOURCE)
-
-static void post_all(struct index_data *data)
-{
-    post_groups(data, data->texts.count, group_name, words_text);
-    post_groups(data, data->texts.count, group_source_type, words_text);
-    post_groups(data, data->store_count, group_store, words_store);
-    post_groups(data, CODES_MAX, group_category, words_category);
-    post_groups(data, CODES_MAX, group_region, words_region);
-    post_groups(data, CODES_MAX, group_accelerator, words_accelerator);
-    post_groups(data, CODES_MAX, group_source, words_source);
-}
-
 /* ---- from the database ---- */
 err_t index_load_codes(struct ctx *ctx, struct catalog_code **out, size_t *out_count)
 {
@@ -313,7 +269,11 @@ static err_t take_stock_row(struct ctx *ctx, const void *row, void *arg)
     const struct stock_row *in = row;
     struct index_data *data = arg;
     (void)ctx;
-    int64_t at = id_map_get(&data->row_of, (uint64_t)in->product_id.value);
+    /* SKUs of a product mostly follow each other. */
+    int64_t at = data->last_row;
+    if ((size_t)at >= data->count || !ref_is(data->product[at], in->product_id))
+        at = id_map_get(&data->row_of, (uint64_t)in->product_id.value);
+    data->last_row = at < 0 ? 0 : at;
     if (at >= 0 && in->sellable > data->stock[at])
         data->stock[at] = (int32_t)in->sellable;
     return OK;
@@ -351,7 +311,7 @@ static err_t load_into(struct ctx *ctx, struct index_data *data)
     TRY(db_each(ctx, "SELECT product_id, available - held AS sellable FROM catalog_stock"
                      " WHERE available > held",
                 NO_ARGS, &stock_row_shape, take_stock_row, data));
-    post_all(data);
+    index_post_all(data);
     postings_settle(&data->postings);
     index_rank_names(data);
     return OK;
@@ -380,11 +340,12 @@ void index_data_free(struct index_data *data)
                        data->region, data->accelerator, data->source, data->lead_h, data->sla_bp,
                        data->name, data->source_type, data->specs, data->vcpus_milli,
                        data->memory_mib, data->accelerator_count, data->stock, data->price_hour,
-                       data->price_from, data->name_rank, data->stores, data->seen, data->codes[1],
+                       data->price_from, data->group, data->groups, data->name_rank, data->stores, data->seen, data->codes[1],
                        data->codes[2], data->codes[3], data->codes[4]};
     for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
         free(columns[i]);
     id_map_free(&data->row_of);
+    id_map_free(&data->group_of);
     id_map_free(&data->specs_of);
     id_map_free(&data->store_of);
     intern_free(&data->texts);

@@ -102,17 +102,32 @@ static void each_word(str_t text, word_fn fn, void *state)
     }
 }
 
-static roaring_bitmap_t *rows_of(struct postings *p, str_t word)
+static void make_room(struct postings *p, uint32_t token)
 {
-    uint32_t token = intern_put(&p->tokens, word);
     if (token >= p->row_slots) {
         uint32_t slots = p->row_slots ? p->row_slots * 2 : 1024;
+        while (slots <= token)
+            slots *= 2;
         p->rows = realloc(p->rows, slots * sizeof(*p->rows));
         if (!p->rows)
             log_die("out of memory in the catalogue index");
         memset(p->rows + p->row_slots, 0, (slots - p->row_slots) * sizeof(*p->rows));
         p->row_slots = slots;
     }
+}
+
+void postings_put(struct postings *p, uint32_t token, roaring_bitmap_t *rows)
+{
+    make_room(p, token);
+    if (p->rows[token])
+        roaring_bitmap_free(p->rows[token]);
+    p->rows[token] = rows;
+}
+
+static roaring_bitmap_t *rows_of(struct postings *p, str_t word)
+{
+    uint32_t token = intern_put(&p->tokens, word);
+    make_room(p, token);
     if (!p->rows[token])
         p->rows[token] = roaring_bitmap_create();
     return p->rows[token];
@@ -121,7 +136,6 @@ static roaring_bitmap_t *rows_of(struct postings *p, str_t word)
 struct row_state {
     struct postings *p;
     uint32_t row;
-    const roaring_bitmap_t *rows;
 };
 
 static void add_word(void *state, str_t word)
@@ -136,12 +150,6 @@ static void remove_word(void *state, str_t word)
     roaring_bitmap_remove(rows_of(s->p, word), s->row);
 }
 
-static void add_word_rows(void *state, str_t word)
-{
-    struct row_state *s = state;
-    roaring_bitmap_or_inplace(rows_of(s->p, word), s->rows);
-}
-
 void postings_add_row(struct postings *p, str_t text, uint32_t row)
 {
     struct row_state state = {.p = p, .row = row};
@@ -154,10 +162,23 @@ void postings_remove_row(struct postings *p, str_t text, uint32_t row)
     each_word(text, remove_word, &state);
 }
 
-void postings_add_rows(struct postings *p, str_t text, const roaring_bitmap_t *rows)
+struct token_state {
+    struct postings *p;
+    void (*fn)(void *state, uint32_t token);
+    void *state;
+};
+
+static void give_token(void *state, str_t word)
 {
-    struct row_state state = {.p = p, .rows = rows};
-    each_word(text, add_word_rows, &state);
+    struct token_state *s = state;
+    s->fn(s->state, intern_put(&s->p->tokens, word));
+}
+
+void postings_each_token(struct postings *p, str_t text, void (*fn)(void *state, uint32_t token),
+                         void *state)
+{
+    struct token_state tokens = {p, fn, state};
+    each_word(text, give_token, &tokens);
 }
 
 static int by_text(const void *a, const void *b, void *tokens)
@@ -256,8 +277,8 @@ roaring_bitmap_t *postings_find(const struct postings *p, str_t query, roaring_b
         for (size_t i = 0; i + 6 <= run.len; i += 3)
             narrow(&all, with_word(p, str_from(run.data + i, 6)));
     }
-    if (all && !exact)
-        exact = roaring_bitmap_copy(all);
+    if (exact)
+        roaring_bitmap_and_inplace(exact, all);
     *out_exact = exact;
     return all;
 }

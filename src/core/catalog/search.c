@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Searching: text by postings, then one pass over typed columns. Each facet is counted over the hits of all other filters: a
- * row that fails exactly one facet counts in that facet only. Results of whole searches are remembered until what they
+/* Searching: text by postings, then one pass over typed columns. Facet filters are judged per group of rows that are alike in
+ * all facets. Each facet is counted over the hits of all other filters: a group that fails exactly one facet counts in that
+ * facet only. Results of whole searches are remembered until what they
  * depend on changes. */
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ struct plan {
     bool after;
     struct place after_place;
     int64_t total;
+    int64_t penalty; /* added to the relevance of what is not exact */
 };
 
 /* ---- remembered searches ---- */
@@ -207,49 +209,59 @@ static inline bool passes_ranges(const struct index_data *d, const struct search
     return !s->in_stock || d->stock[row] > 0;
 }
 
-static inline unsigned fails(const struct index_data *d, const struct plan *p, uint32_t row)
+static bool has_ranges(const struct search *s)
 {
+    return s->vcpus_min_milli || s->vcpus_max_milli || s->memory_min_mib || s->memory_max_mib ||
+           s->accelerator_count_min || s->price_max.e10 || s->in_stock;
+}
+
+enum { FAILS_ALL = 0xff };
+
+/* Which facets the rows of a group fail, as bits; FAILS_ALL when they count nowhere. */
+static uint8_t judge(const struct index_data *d, const struct plan *p, const struct index_group *g)
+{
+    const size_t code[FACET_COUNT] = {g->category, g->class, (size_t)g->store + 1, g->region,
+                                      g->accelerator, 0};
     unsigned fail = 0;
-    if (p->allowed[FACET_CATEGORY])
-        fail |= (unsigned)!p->allowed[FACET_CATEGORY][d->category[row]] << FACET_CATEGORY;
-    if (p->allowed[FACET_CLASS])
-        fail |= (unsigned)!p->allowed[FACET_CLASS][d->class[row]] << FACET_CLASS;
-    if (p->allowed[FACET_STORE])
-        fail |= (unsigned)!p->allowed[FACET_STORE][d->store[row] + 1] << FACET_STORE;
-    if (p->allowed[FACET_REGION])
-        fail |= (unsigned)!p->allowed[FACET_REGION][d->region[row]] << FACET_REGION;
-    if (p->allowed[FACET_ACCELERATOR])
-        fail |= (unsigned)!p->allowed[FACET_ACCELERATOR][d->accelerator[row]] << FACET_ACCELERATOR;
+    if (!g->listed || !d->stores[g->store].open)
+        return FAILS_ALL;
+    for (int f = 0; f < FACET_CHARGE; f++)
+        if (p->allowed[f] && !p->allowed[f][code[f]])
+            fail |= 1u << f;
     if (p->allowed[FACET_CHARGE]) {
         bool any = false;
         for (int bit = 1; bit < CHARGE_BITS; bit++)
-            any = any || (p->allowed[FACET_CHARGE][bit] && (d->charge_mask[row] >> bit & 1));
-        fail |= (unsigned)!any << FACET_CHARGE;
+            any = any || (p->allowed[FACET_CHARGE][bit] && (g->charge_mask >> bit & 1));
+        fail |= any ? 0 : 1u << FACET_CHARGE;
     }
-    return fail;
+    return fail & (fail - 1) ? FAILS_ALL : (uint8_t)fail;
 }
 
-static inline void count_in(const struct index_data *d, struct plan *p, uint32_t row, int facet)
+static void count_in(struct plan *p, const struct index_group *g, int facet, uint32_t rows)
 {
-    switch (facet) {
-    case FACET_CATEGORY:
-        p->counts[facet][d->category[row]]++;
-        break;
-    case FACET_CLASS:
-        p->counts[facet][d->class[row]]++;
-        break;
-    case FACET_STORE:
-        p->counts[facet][d->store[row] + 1]++;
-        break;
-    case FACET_REGION:
-        p->counts[facet][d->region[row]]++;
-        break;
-    case FACET_ACCELERATOR:
-        p->counts[facet][d->accelerator[row]]++;
-        break;
-    default:
-        for (unsigned mask = d->charge_mask[row]; mask; mask &= mask - 1)
-            p->counts[facet][__builtin_ctz(mask)]++;
+    const size_t code[FACET_COUNT] = {g->category, g->class, (size_t)g->store + 1, g->region,
+                                      g->accelerator, 0};
+    if (facet != FACET_CHARGE) {
+        p->counts[facet][code[facet]] += rows;
+        return;
+    }
+    for (unsigned mask = g->charge_mask & ((1u << CHARGE_BITS) - 1); mask; mask &= mask - 1)
+        p->counts[facet][__builtin_ctz(mask)] += rows;
+}
+
+static void count_groups(const struct index_data *d, struct plan *p, const uint8_t *fails,
+                         const uint32_t *rows)
+{
+    for (uint32_t g = 0; g < d->group_count; g++) {
+        if (rows[g] == 0 || fails[g] == FAILS_ALL)
+            continue;
+        if (fails[g] != 0) {
+            count_in(p, &d->groups[g], __builtin_ctz(fails[g]), rows[g]);
+            continue;
+        }
+        p->total += rows[g];
+        for (int f = 0; f < FACET_COUNT; f++)
+            count_in(p, &d->groups[g], f, rows[g]);
     }
 }
 
@@ -261,28 +273,29 @@ static int place_order(const struct place *a, const struct place *b)
 }
 
 /* Ascending keys; products without an hourly price come last. Relevance: whole words before prefixes, then price. */
-static int64_t key_of(const struct index_data *d, const struct plan *p, uint32_t row)
+static inline int64_t key_of(const struct index_data *d, const struct plan *p, uint32_t row)
 {
     int64_t price = d->price_hour[row] ? d->price_hour[row] : INT64_C(1) << 60;
     switch ((enum search_sort)p->search->sort) {
-    case SORT_PRICE:
-        return price;
     case SORT_PRICE_DESC:
-        return d->price_hour[row] ? -price : INT64_C(1) << 60;
+        return d->price_hour[row] ? -price : price;
     case SORT_NAME:
         return d->name_rank[d->name[row]];
     case SORT_LEAD:
         return d->lead_h[row];
+    case SORT_PRICE:
     case SORT_RELEVANCE:
         break;
     }
-    bool whole = !p->exact || roaring_bitmap_contains(p->exact, row);
-    return price + (whole ? 0 : INT64_C(1) << 61);
+    return price + p->penalty;
 }
 
 static inline void offer(const struct index_data *d, struct plan *p, uint32_t row)
 {
-    struct place place = {key_of(d, p, row), d->product[row].value, row};
+    int64_t key = key_of(d, p, row);
+    if (p->top_count == p->keep && key > p->top[p->keep - 1].key)
+        return;
+    struct place place = {key, d->product[row].value, row};
     if (p->top_count == p->keep && place_order(&place, &p->top[p->keep - 1]) >= 0)
         return;
     if (p->after && place_order(&place, &p->after_place) <= 0)
@@ -295,37 +308,62 @@ static inline void offer(const struct index_data *d, struct plan *p, uint32_t ro
     p->top[at] = place;
 }
 
-static inline void visit(const struct index_data *d, struct plan *p, uint32_t row)
+struct pass {
+    uint8_t *fails;  /* by group */
+    uint32_t *rows;  /* hits of everything but facets, by group */
+    bool ranges;
+    bool whole; /* no filter but facets: the groups know their counts */
+};
+
+static void visit_rows(const struct index_data *d, struct plan *p, const struct pass *pass,
+                       const uint32_t *rows, size_t count)
 {
-    if (!d->listed[row] || !d->stores[d->store[row]].open || !passes_ranges(d, p->search, row))
-        return;
-    unsigned fail = fails(d, p, row);
-    if (fail == 0) {
-        p->total++;
-        for (int f = 0; f < FACET_COUNT; f++)
-            count_in(d, p, row, f);
-        offer(d, p, row);
-    } else if ((fail & (fail - 1)) == 0) {
-        count_in(d, p, row, __builtin_ctz(fail));
+    for (size_t i = 0; i < count; i++) {
+        uint32_t row = rows ? rows[i] : (uint32_t)i, group = d->group[row];
+        if (pass->fails[group] == FAILS_ALL)
+            continue;
+        if (pass->ranges && !passes_ranges(d, p->search, row))
+            continue;
+        if (!pass->whole)
+            pass->rows[group]++;
+        if (pass->fails[group] == 0)
+            offer(d, p, row);
     }
 }
 
-static bool visit_bit(uint32_t row, void *arg)
+static void visit_bitmap(struct ctx *ctx, const struct index_data *d, struct plan *p,
+                         const struct pass *pass, const roaring_bitmap_t *bitmap)
 {
-    struct {
-        const struct index_data *data;
-        struct plan *plan;
-    } *both = arg;
-    visit(both->data, both->plan, row);
-    return true;
+    uint64_t count = roaring_bitmap_get_cardinality(bitmap);
+    uint32_t *rows = NEW_ARRAY(ctx, uint32_t, count + 1);
+    roaring_bitmap_to_uint32_array(bitmap, rows);
+    visit_rows(d, p, pass, rows, count);
 }
 
-static void run(const struct index_data *data, struct plan *plan)
+static void visit_text(struct ctx *ctx, const struct index_data *d, struct plan *p,
+                       const struct pass *pass)
 {
-    struct {
-        const struct index_data *data;
-        struct plan *plan;
-    } both = {data, plan};
+    if (!p->exact || p->search->sort != SORT_RELEVANCE) {
+        visit_bitmap(ctx, d, p, pass, p->rows);
+        return;
+    }
+    roaring_bitmap_t *rest = roaring_bitmap_andnot(p->rows, p->exact);
+    visit_bitmap(ctx, d, p, pass, p->exact);
+    p->penalty = INT64_C(1) << 61;
+    visit_bitmap(ctx, d, p, pass, rest);
+    roaring_bitmap_free(rest);
+}
+
+static void run(struct ctx *ctx, const struct index_data *data, struct plan *plan)
+{
+    struct pass pass = {.fails = NEW_ARRAY(ctx, uint8_t, data->group_count + 1),
+                        .rows = NEW_ARRAY(ctx, uint32_t, data->group_count + 1),
+                        .ranges = has_ranges(plan->search)};
+    pass.whole = !pass.ranges && !plan->rows;
+    for (uint32_t g = 0; g < data->group_count; g++) {
+        pass.fails[g] = judge(data, plan, &data->groups[g]);
+        pass.rows[g] = pass.whole ? data->groups[g].rows : 0;
+    }
     plan->after = plan->search->after;
     plan->after_place =
         (struct place){plan->search->after_key, plan->search->after_id.value, 0};
@@ -334,12 +372,11 @@ static void run(const struct index_data *data, struct plan *plan)
         if (row >= 0 && plan->search->sort == SORT_NAME)
             plan->after_place.key = key_of(data, plan, (uint32_t)row);
     }
-    if (plan->rows) {
-        roaring_iterate(plan->rows, visit_bit, &both);
-        return;
-    }
-    for (uint32_t row = 0; row < data->count; row++)
-        visit(data, plan, row);
+    if (plan->rows)
+        visit_text(ctx, data, plan, &pass);
+    else
+        visit_rows(data, plan, &pass, NULL, data->count);
+    count_groups(data, plan, pass.fails, pass.rows);
 }
 
 /* ---- answers ---- */
@@ -468,7 +505,7 @@ err_t catalog_search(struct ctx *ctx, const struct search *search, struct search
     resolve(ctx, data, plan);
     if (!cache_find(index, plan, key, generation)) {
         plan->rows = postings_find(&data->postings, search->text, &plan->exact);
-        run(data, plan);
+        run(ctx, data, plan);
         if (plan->rows)
             roaring_bitmap_free(plan->rows);
         if (plan->exact)

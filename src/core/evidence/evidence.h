@@ -96,8 +96,8 @@ bool evidence_heard_by(const struct event *event, ref_t org_id);
 
 /* ---- life ---- */
 struct evidence_options {
-    str_t host;               /* origin host, such as "op.example" or "localhost:8080" */
-    int interval_ms;          /* between heads when someone waits; 0: 200 */
+    str_t host;      /* of the origins, such as "op.example"; the first head fixes it for good */
+    int interval_ms; /* between heads when someone waits; 0: 200 */
     int idle_interval_ms;     /* else; 0: 1000 */
     const char *signer_state; /* the signer's own state file */
     bool sign;                /* false: this instance does not sign */

@@ -133,6 +133,8 @@ void *sequencer_main(void *evidence);             /* PostgreSQL */
 /* Reads the state of all logs from the database into evidence->committed, position and heads. */
 err_t life_load(struct ctx *ctx, struct evidence *evidence);
 void life_hurry(struct evidence *evidence); /* somebody waits for a head */
+
+/* ---- heads.c ---- */
 void *maker_main(void *evidence);
 
 /* ---- signer.c ---- */

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of the benchmark share: an opened platform and a stream of write pieces with a bounded number in
+ * flight. */
+#ifndef SUANHE_BENCH_H
+#define SUANHE_BENCH_H
+
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "catalog/catalog.h"
+
+enum { IN_FLIGHT = 256, SKUS_MAX = 400 };
+
+struct bench {
+    struct platform platform;
+    struct ctx ctx;
+    ref_t org, user, store, provider_org;
+    ref_t skus[SKUS_MAX];
+    money_t prices[SKUS_MAX];
+    int sku_count;
+    sem_t room;
+    pthread_mutex_t lock;
+    int64_t failed;
+    const char *reason;
+};
+
+/* One piece of work: the ctx acts for the demo consumer; `number` counts from 0. */
+struct piece {
+    struct bench *bench;
+    struct ctx ctx;
+    int64_t number;
+};
+
+/* Runs `count` write pieces and returns how many a second became durable. */
+double bench_run(struct bench *bench, db_work_fn fn, int64_t count);
+
+/* ceiling.c: tables like those of an order, empty, and the piece that writes one order's rows barely. */
+err_t ceiling_make(struct ctx *ctx, void *bench);
+err_t ceiling_order(struct ctx *ctx, void *piece);
+
+#endif
