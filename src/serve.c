@@ -68,8 +68,7 @@ static bool start_parts(const struct command_line *line, struct server *server)
     if (catalog_index_open(ctx, &platform->catalog) != OK)
         return complain(ctx, "catalogue") == 0;
     event_start(platform->events);
-    const bool lab = line->settings.allow_plain_http.len > 0;
-    const struct if2_outbound outbound = {.allow_plain_http = lab, .allow_private = lab};
+    const struct if2_outbound outbound = {.plain_networks = line->settings.allow_plain_http};
     struct job_handler handlers[16];
     server->sync = if2_sync_new(&outbound);
     int count = if2_sync_handlers(server->sync, handlers, 16);

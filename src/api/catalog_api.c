@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The catalogue for everybody: categories, norms, regions, stores, search, products, quotes; and the review of products that
- * wait for the operator. */
+/* The catalogue for everybody: categories, norms, regions, stores, search, products, quotes; and
+ * the review of products that wait for the operator. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -154,8 +154,8 @@ static err_t read_facet(struct ctx *ctx, const struct request *request, int face
         if (value.len == 0)
             continue;
         if (search->value_count[facet] == SEARCH_VALUES_MAX)
-            return refuse_field(ctx, str_printf(ctx->arena, "/query/%s", facet_names[facet]), "out_of_range",
-                                "at most %d values", SEARCH_VALUES_MAX);
+            return refuse_field(ctx, str_printf(ctx->arena, "/query/%s", facet_names[facet]),
+                                "out_of_range", "at most %d values", SEARCH_VALUES_MAX);
         search->values[facet][search->value_count[facet]++] = value;
     }
     return OK;
@@ -170,10 +170,12 @@ static err_t read_decimal(struct ctx *ctx, const struct request *request, const 
     if (text.len == 0)
         return OK;
     if (!price_read(text, &number))
-        return refuse_field(ctx, str_printf(ctx->arena, "/query/%s", name), "bad_format", "a decimal number");
+        return refuse_field(ctx, str_printf(ctx->arena, "/query/%s", name), "bad_format",
+                            "a decimal number");
     price_t scaled;
     if (!price_scale(number, scale, 1, &scaled))
-        return refuse_field(ctx, str_printf(ctx->arena, "/query/%s", name), "out_of_range", "too large");
+        return refuse_field(ctx, str_printf(ctx->arena, "/query/%s", name), "out_of_range",
+                            "too large");
     *out = scaled.e10 / 10000000000;
     return OK;
 }
@@ -225,8 +227,8 @@ static err_t read_search(struct ctx *ctx, const struct request *request, struct 
     uint64_t hash = 0;
     for (int i = 0; i < request->query_count; i++)
         if (!str_is(request->query_names[i], "cursor") && !str_is(request->query_names[i], "limit"))
-            hash = hash * 31 + (str_hash(request->query_names[i]) ^
-                                (str_hash(request->query_values[i]) << 1));
+            hash = hash * 31 +
+                   (str_hash(request->query_names[i]) ^ (str_hash(request->query_values[i]) << 1));
     *out_hash = hash;
     str_t cursor = request_query(request, "cursor");
     if (cursor.len) {

@@ -212,11 +212,10 @@ static void write_actions(struct ctx *ctx, struct jw *w, const struct view *v)
     jw_end_array(w);
 }
 
-static err_t reply_order(struct ctx *ctx, struct reply *reply, const struct order *parent)
+static void write_order(struct ctx *ctx, struct reply *reply, const struct view *v)
 {
-    struct view v = {0};
     struct jw *w = &reply->json;
-    TRY(view_load(ctx, parent, &v));
+    const struct order *parent = &v->parent;
     jw_object(w);
     write_head(ctx, w, parent);
     jw_put_ref(w, "buyer_org_id", "org", parent->buyer_org_id);
@@ -228,14 +227,45 @@ static err_t reply_order(struct ctx *ctx, struct reply *reply, const struct orde
     jw_put_ref(w, "last_event_id", "evt", parent->m.last_event_id);
     jw_key(w, "children");
     jw_array(w);
-    for (size_t i = 0; i < v.child_count; i++)
-        write_child(ctx, w, &v, i);
+    for (size_t i = 0; i < v->child_count; i++)
+        write_child(ctx, w, v, i);
     jw_end_array(w);
-    write_payments(w, &v);
-    write_actions(ctx, w, &v);
+    write_payments(w, v);
+    write_actions(ctx, w, v);
     jw_end_object(w);
     reply_etag(ctx, reply, parent->m.version);
+}
+
+static err_t reply_order(struct ctx *ctx, struct reply *reply, const struct order *parent)
+{
+    struct view v = {0};
+    TRY(view_load(ctx, parent, &v));
+    write_order(ctx, reply, &v);
     return OK;
+}
+
+/* What was made a moment ago need not be read again. */
+static void reply_made(struct ctx *ctx, struct reply *reply, struct order_made *made)
+{
+    struct view v = {.parent = made->parent,
+                     .children = made->children,
+                     .child_count = made->child_count,
+                     .items = made->items,
+                     .item_count = made->item_count,
+                     .instances = made->instances,
+                     .instance_count = made->item_count,
+                     .payments = &made->payment,
+                     .payment_count = made->payment.m.id.value != 0};
+    v.jobs = NEW_ARRAY(ctx, struct job, v.child_count);
+    v.job_found = NEW_ARRAY(ctx, bool, v.child_count);
+    v.stores = NEW_ARRAY(ctx, struct store, v.child_count);
+    v.store_count = v.child_count;
+    for (size_t i = 0; i < v.child_count; i++) {
+        v.stores[i] = *made->stores[i];
+        v.job_found[i] = v.children[i].m.state == ORDER_ACCEPTING;
+        v.jobs[i] = (struct job){.state = JOB_PENDING, .due_at = ctx->now};
+    }
+    write_order(ctx, reply, &v);
 }
 
 /* A created or moved order is shown from the rows as they now are. */
@@ -249,12 +279,14 @@ static err_t reply_moved(struct ctx *ctx, struct reply *reply, ref_t parent_id)
 /* ---- handlers: orders ---- */
 static err_t post_order(struct ctx *ctx, const struct request *request, struct reply *reply)
 {
-    struct order parent = {0};
-    TRY(order_submit(ctx, request->input, &parent));
+    struct order_made made;
+    TRY(order_submit_whole(ctx, request->input, &made));
     reply->status = 201;
+    str_t id = ref_text(ctx->arena, "ord", made.parent.m.id);
     reply_header(reply, "Location",
-                 str_printf(ctx->arena, "/api/v1/orders/" STR_FMT, STR_ARG(ref_text(ctx->arena, "ord", parent.m.id))));
-    return reply_moved(ctx, reply, parent.m.id);
+                 str_printf(ctx->arena, "/api/v1/orders/" STR_FMT, STR_ARG(id)));
+    reply_made(ctx, reply, &made);
+    return OK;
 }
 
 struct pay_body {

@@ -260,8 +260,7 @@ static err_t test_connection(struct ctx *ctx, struct connection *c)
         .header_count = 1,
         .timeout_ms = 5000,
         .reply_max = 65536,
-        .allow_plain_http = is_lab(ctx),
-        .allow_private = is_lab(ctx)};
+        .plain_networks = api_settings(ctx)->allow_plain_http};
     struct http_answer answer = {0};
     struct http_client *client = http_client_new();
     err_t err = http_send(ctx, client, &call, &answer);

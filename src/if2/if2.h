@@ -18,7 +18,7 @@ err_t if2_caller_store(struct ctx *ctx, ref_t *out_store);
 
 /* Outbound. */
 struct if2_outbound {
-    bool allow_plain_http, allow_private;
+    str_t plain_networks; /* to which plain http and private addresses are allowed */
 };
 struct if2_sync;
 /* Handlers of the order jobs (delivery, timers, settlement) for job_start; state is an if2_sync. */

@@ -108,8 +108,7 @@ err_t outbound_send(struct ctx *ctx, struct http_client *client, const struct if
         .header_names = {STR("X-Request-Id")},
         .header_values = {ctx->request_id},
         .header_count = ctx->request_id.len ? 1 : 0,
-        .allow_plain_http = options->allow_plain_http,
-        .allow_private = options->allow_private,
+        .plain_networks = options->plain_networks,
     };
     return http_send(ctx, client, &call, out);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* R5: scheduling platforms report products, stock, prices and delistings, one by one or in batches. */
+/* R5: scheduling platforms report products, stock, prices and delistings, one by one or in batches.
+ */
 #include "catalog/catalog.h"
 #include "if2/if2.h"
 

@@ -1,42 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a benchmark needs from inside: `bench fill N` puts N paid orders into a platform's database through the same rules as any
- * order; `bench ceiling N` writes the rows of N such orders barely, without rules, facts or replies, through the same group commit. */
+/* What a benchmark needs from inside a platform's data folder (nothing else may run on it
+ * meanwhile): `fill N` stores N paid orders through the same rules as any order and leaves nothing
+ * for the workers to catch up with; `ceiling N` writes the rows of N orders barely; `evidence N`
+ * tells N facts; `skus N` prints what may be ordered. */
 #include <inttypes.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "account/account.h"
 #include "api/api.h"
-#include "catalog/catalog.h"
+#include "bench.h"
 #include "crypto/crypto.h"
 #include "evidence/evidence.h"
 #include "order/order.h"
 
-enum { IN_FLIGHT = 256, SKUS_MAX = 400 };
-
-struct bench {
-    struct platform platform;
-    struct ctx ctx;
-    ref_t org, user;
-    ref_t skus[SKUS_MAX];
-    money_t prices[SKUS_MAX];
-    int sku_count;
-    sem_t room;
-    int64_t failed;
-    const char *reason;
-    pthread_mutex_t lock;
-};
-
-struct piece {
-    struct bench *bench;
-    struct ctx ctx;
-    int sku;
-};
+enum { FILL_STEP = 50000, FACT_BYTES = 400 };
 
 /* ---- opening ---- */
+static int complain(const struct ctx *ctx, const char *what)
+{
+    fprintf(stderr, "bench: %s: %s %s\n", what, ctx->problem.reason ? ctx->problem.reason : "",
+            ctx->problem.detail);
+    return 1;
+}
+
 static bool open_platform(struct bench *bench, const char *data_dir, const char *url)
 {
     const char *message = "";
@@ -47,10 +34,10 @@ static bool open_platform(struct bench *bench, const char *data_dir, const char 
     const struct evidence_options logs = {.host = STR("localhost:8080"), .sign = false};
     if (!bench->platform.keys || db_open(&bench->ctx, &options, &bench->platform.db) != OK ||
         evidence_open(&bench->ctx, &logs, &bench->platform.evidence) != OK ||
-        catalog_index_open(&bench->ctx, &bench->platform.catalog) != OK) {
-        fprintf(stderr, "bench: %s %s %s\n", message, bench->ctx.problem.reason ? bench->ctx.problem.reason : "", bench->ctx.problem.detail);
-        return false;
-    }
+        catalog_index_open(&bench->ctx, &bench->platform.catalog) != OK)
+        return complain(&bench->ctx, message) == 0;
+    if (evidence_start(bench->platform.evidence) != OK)
+        return complain(&bench->ctx, "evidence") == 0;
     return true;
 }
 
@@ -72,19 +59,17 @@ static err_t find_buyer(struct ctx *ctx, void *arg)
     return OK;
 }
 
-static err_t add_skus(struct ctx *ctx, struct bench *bench, ref_t product)
+static err_t add_sku(struct ctx *ctx, struct bench *bench, ref_t product)
 {
     struct product_view view = {0};
     TRY(catalog_product(ctx, product, 0, &view));
-    for (size_t i = 0; i < view.sku_count && bench->sku_count < SKUS_MAX; i++) {
+    for (size_t i = 0; i < view.sku_count; i++) {
         struct sku sku = {0};
         struct line_price price = {0};
         if (view.skus[i].charge_mode != CHARGE_RESERVED)
             continue;
         TRY(catalog_sku(ctx, view.skus[i].id, &sku));
         TRY(catalog_price(ctx, &sku, 1, &price));
-        if (sku.stock_available < 2)
-            continue;
         bench->skus[bench->sku_count] = sku.id;
         bench->prices[bench->sku_count++] = price.payable;
         return OK;
@@ -92,6 +77,7 @@ static err_t add_skus(struct ctx *ctx, struct bench *bench, ref_t product)
     return OK;
 }
 
+/* One SKU of each of the cheapest products that can be had for a month. */
 static err_t find_skus(struct ctx *ctx, void *arg)
 {
     struct bench *bench = arg;
@@ -101,29 +87,32 @@ static err_t find_skus(struct ctx *ctx, void *arg)
     search.value_count[FACET_CHARGE] = 1;
     while (bench->sku_count < SKUS_MAX) {
         TRY(catalog_search(ctx, &search, result));
-        for (int i = 0; i < result->count; i++)
-            TRY(add_skus(ctx, bench, result->hits[i].product_id));
+        for (int i = 0; i < result->count && bench->sku_count < SKUS_MAX; i++)
+            TRY(add_sku(ctx, bench, result->hits[i].product_id));
         if (!result->more)
-            return OK;
+            break;
         search.after = true;
         search.after_key = result->last_key;
         search.after_id = result->last_id;
     }
-    return OK;
+    return bench->sku_count ? OK : refuse(ctx, ERR_NOT_FOUND, "no_sku", "nothing can be ordered");
 }
 
-/* ---- fill ---- */
-static err_t submit(struct ctx *ctx, void *arg)
+/* Neither money nor stock is to run out. */
+static err_t endow(struct ctx *ctx, void *arg)
 {
-    struct piece *piece = arg;
-    struct order_line line = {.sku_id = piece->bench->skus[piece->sku], .quantity = 1};
-    const struct order_submit in = {
-        .lines = &line, .line_count = 1, .expected_payable_fen = piece->bench->prices[piece->sku], .pay_from_balance = true};
-    struct order parent = {0};
-    return order_submit(ctx, &in, &parent);
+    struct bench *bench = arg;
+    int64_t changed;
+    TRY(db_exec(ctx,
+                "UPDATE catalog_stock SET available = 1000000000, total = 1000000000 WHERE sku_id "
+                "IN ({ids})",
+                ARGS(A_IDS(&bench->skus[0].value, (size_t)bench->sku_count)), &changed));
+    str_t reference = str_printf(ctx->arena, "BENCH-%" PRId64, ctx->now.ms);
+    return api_credit(ctx, bench->org, (money_t){1000000000000}, reference, STR("benchmark"));
 }
 
-static void submitted(struct ctx *ctx, void *arg, err_t result)
+/* ---- pieces ---- */
+static void answered(struct ctx *ctx, void *arg, err_t result)
 {
     struct piece *piece = arg;
     struct bench *bench = piece->bench;
@@ -131,6 +120,8 @@ static void submitted(struct ctx *ctx, void *arg, err_t result)
         pthread_mutex_lock(&bench->lock);
         bench->failed++;
         bench->reason = ctx->problem.reason;
+        if (bench->failed == 1)
+            complain(ctx, "piece");
         pthread_mutex_unlock(&bench->lock);
     }
     ctx_done(ctx);
@@ -138,78 +129,131 @@ static void submitted(struct ctx *ctx, void *arg, err_t result)
     sem_post(&bench->room);
 }
 
-static bool start_piece(struct bench *bench, db_work_fn fn, int64_t number)
+static void start_piece(struct bench *bench, db_work_fn fn, int64_t number)
 {
     struct piece *piece = calloc(1, sizeof(*piece));
+    ENSURE(piece != NULL);
     piece->bench = bench;
-    piece->sku = (int)(number % (bench->sku_count ? bench->sku_count : 1));
+    piece->number = number;
     ctx_init(&piece->ctx, &bench->platform, clock_now());
-    piece->ctx.actor = (struct actor){.user_id = bench->user, .org_id = bench->org, .org_kind = ORG_CONSUMER, .roles = ROLE_OWNER};
+    piece->ctx.actor = (struct actor){.user_id = bench->user,
+                                      .org_id = bench->org,
+                                      .org_kind = ORG_CONSUMER,
+                                      .roles = ROLE_OWNER};
     sem_wait(&bench->room);
-    if (db_write_async(&piece->ctx, bench->platform.db, fn, piece, submitted))
-        return true;
-    ctx_done(&piece->ctx);
-    free(piece);
-    sem_post(&bench->room);
-    return false;
+    ENSURE(db_write_async(&piece->ctx, bench->platform.db, fn, piece, answered));
 }
 
-static void run_pieces(struct bench *bench, db_work_fn fn, int64_t count, const char *what)
+static double run_pieces(struct bench *bench, db_work_fn fn, int64_t count)
 {
     int64_t started = clock_monotonic_us();
-    for (int64_t i = 0; i < count;) {
-        i += start_piece(bench, fn, i);
-        if (i % 100000 == 0)
-            fprintf(stderr, "%s %" PRId64 "/%" PRId64 "\n", what, i, count);
-    }
+    for (int64_t i = 0; i < count; i++)
+        start_piece(bench, fn, i);
     for (int i = 0; i < IN_FLIGHT; i++)
         sem_wait(&bench->room);
     for (int i = 0; i < IN_FLIGHT; i++)
         sem_post(&bench->room);
-    double seconds = (double)(clock_monotonic_us() - started) / 1e6;
-    printf("%s: %" PRId64 " orders in %.1f s = %.0f/s, %" PRId64 " failed %s\n", what, count, seconds, (double)count / seconds,
-           bench->failed, bench->reason ? bench->reason : "");
+    return (double)count * 1e6 / (double)(clock_monotonic_us() - started);
 }
 
-/* ---- ceiling: the same number and size of rows, barely ---- */
-static const char *const shadow_tables[] = {
-    "CREATE TABLE IF NOT EXISTS bench_wide (id BIGINT PRIMARY KEY, a BIGINT, b BIGINT, c BIGINT, d BIGINT, e BIGINT, f BIGINT, g BIGINT, "
-    "h TEXT, i TEXT)",
-    "CREATE TABLE IF NOT EXISTS bench_entry (id BIGINT PRIMARY KEY, a BIGINT, b BIGINT, entry TEXT, payload TEXT)",
-    "CREATE TABLE IF NOT EXISTS bench_small (id BIGINT PRIMARY KEY, a BIGINT, b BIGINT)",
-};
+static int run_and_print(struct bench *bench, db_work_fn fn, int64_t count, const char *what)
+{
+    double per_second = run_pieces(bench, fn, count);
+    if (bench->failed)
+        fprintf(stderr, "bench: %" PRId64 " failed: %s\n", bench->failed, bench->reason);
+    printf("%s %.0f\n", what, per_second);
+    return bench->failed != 0;
+}
 
-static err_t make_tables(struct ctx *ctx, void *arg)
+static err_t submit(struct ctx *ctx, void *arg)
+{
+    struct piece *piece = arg;
+    int64_t sku = piece->number % piece->bench->sku_count;
+    struct order_line line = {.sku_id = piece->bench->skus[sku], .quantity = 1};
+    const struct order_submit in = {.lines = &line,
+                                    .line_count = 1,
+                                    .expected_payable_fen = piece->bench->prices[sku],
+                                    .pay_from_balance = true};
+    struct order parent = {0};
+    return order_submit(ctx, &in, &parent);
+}
+
+static err_t tell(struct ctx *ctx, void *arg)
+{
+    struct piece *piece = arg;
+    char *payload = arena_alloc(ctx->arena, FACT_BYTES);
+    memset(payload, 'x', FACT_BYTES);
+    struct fact fact = {.type = FACT_TRADE_SETTLED,
+                        .object_prefix = "ord",
+                        .object = id_make(ctx->platform->ids, ctx->now),
+                        .owner_org = piece->bench->org,
+                        .audience = {piece->bench->org},
+                        .audience_count = 1,
+                        .payload = str_from(payload, FACT_BYTES)};
+    return evidence_append(ctx, &fact, NULL);
+}
+
+/* ---- fill ---- */
+/* What would have happened to orders of the past: each was delivered and acknowledged. */
+static err_t deliver_all(struct ctx *ctx, void *arg)
 {
     int64_t changed;
     (void)arg;
-    for (size_t i = 0; i < 3; i++)
-        TRY(db_exec(ctx, shadow_tables[i], NO_ARGS, &changed));
-    return OK;
+    TRY(db_exec(ctx, "UPDATE job_row SET status = 3 WHERE kind = 3 AND status = 1", NO_ARGS,
+                &changed));
+    return db_exec(ctx, "DELETE FROM job_row WHERE kind = 2 AND status = 1", NO_ARGS, &changed);
 }
 
-static err_t bare(struct ctx *ctx, void *arg)
+static int fill(struct bench *bench, int64_t count)
 {
-    static const char text[] = "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
-                               "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789";
-    str_t half = str_from(text, 120), full = str_from(text, 200);
-    (void)arg;
-    for (int i = 0; i < 6; i++) /* two orders, item, instance, payment, ledger posting */
-        TRY(db_exec_one(ctx, "INSERT INTO bench_wide (id, a, b, c, d, e, f, g, h, i) VALUES ($1, $2, $2, $2, $2, $2, $2, $2, $3, $4)",
-                        ARGS(A(id_make(ctx->platform->ids, ctx->now)), A(ctx->now), A(half), A(full))));
-    for (int i = 0; i < 3; i++) /* three facts */
-        TRY(db_exec_one(ctx, "INSERT INTO bench_entry (id, a, b, entry, payload) VALUES ($1, $2, $2, $3, $4)",
-                        ARGS(A(id_make(ctx->platform->ids, ctx->now)), A(ctx->now), A(full), A(full))));
-    for (int i = 0; i < 8; i++) /* ledger entries, stock, lists, timers, reply */
-        TRY(db_exec_one(ctx, "INSERT INTO bench_small (id, a, b) VALUES ($1, $2, $2)",
-                        ARGS(A(id_make(ctx->platform->ids, ctx->now)), A(ctx->now))));
-    return OK;
+    int64_t started = clock_monotonic_us();
+    for (int64_t done = 0; done < count; done += FILL_STEP) {
+        int64_t step = count - done < FILL_STEP ? count - done : FILL_STEP;
+        double per_second = run_pieces(bench, submit, step);
+        fprintf(stderr, "  filled %" PRId64 " of %" PRId64 " orders, %.0f/s\n", done + step, count,
+                per_second);
+        ctx_done(&bench->ctx);
+        ctx_init(&bench->ctx, &bench->platform, clock_now());
+        if (db_write(&bench->ctx, bench->platform.db, deliver_all, NULL) != OK ||
+            event_catch_up(&bench->ctx) != OK)
+            return complain(&bench->ctx, "settling");
+    }
+    printf("fill %.0f\n", (double)count * 1e6 / (double)(clock_monotonic_us() - started));
+    return bench->failed != 0;
 }
 
-static err_t top_up(struct ctx *ctx, void *arg)
+static int ceiling(struct bench *bench, int64_t count)
 {
-    struct bench *bench = arg;
-    return api_credit(ctx, bench->org, (money_t){1000000000000}, str_of("BENCH"), STR("benchmark"));
+    struct db *db = bench->platform.db;
+    if (db_write(&bench->ctx, db, ceiling_make, bench) != OK)
+        return complain(&bench->ctx, "tables");
+    int status = run_and_print(bench, ceiling_order, count, "ceiling");
+    if (db_write(&bench->ctx, db, ceiling_drop, NULL) != OK)
+        return complain(&bench->ctx, "tables");
+    return status;
+}
+
+static int print_skus(struct bench *bench, int64_t count)
+{
+    for (int i = 0; i < bench->sku_count && i < count; i++)
+        printf(STR_FMT " %" PRId64 "\n", STR_ARG(ref_text(bench->ctx.arena, "sku", bench->skus[i])),
+               bench->prices[i].fen);
+    return 0;
+}
+
+static int run_command(struct bench *bench, const char *command, int64_t count)
+{
+    if (strcmp(command, "skus") == 0)
+        return print_skus(bench, count);
+    if (db_write(&bench->ctx, bench->platform.db, endow, bench) != OK)
+        return complain(&bench->ctx, "endow");
+    if (strcmp(command, "fill") == 0)
+        return fill(bench, count);
+    if (strcmp(command, "orders") == 0)
+        return run_and_print(bench, submit, count, "orders");
+    if (strcmp(command, "evidence") == 0)
+        return run_and_print(bench, tell, count, "evidence");
+    return ceiling(bench, count);
 }
 
 int main(int argc, char **argv)
@@ -217,30 +261,20 @@ int main(int argc, char **argv)
     static struct bench bench;
     int64_t count = 0;
     if (argc != 5 || !str_to_int(str_of(argv[2]), 1, 100000000, &count)) {
-        fprintf(stderr, "usage: bench fill|ceiling|skus N DATA_DIR DB_URL\n");
+        fprintf(stderr,
+                "usage: suanhe-bench fill|orders|ceiling|evidence|skus N DATA_DIR DB_URL\n");
         return 2;
     }
     if (!open_platform(&bench, argv[3], argv[4]))
         return 1;
     pthread_mutex_init(&bench.lock, NULL);
     sem_init(&bench.room, 0, IN_FLIGHT);
-    if (db_read(&bench.ctx, bench.platform.db, find_buyer, &bench) != OK || db_read(&bench.ctx, bench.platform.db, find_skus, &bench) != OK) {
-        fprintf(stderr, "bench: %s %s\n", bench.ctx.problem.reason, bench.ctx.problem.detail);
-        return 1;
-    }
-    if (strcmp(argv[1], "skus") == 0) {
-        for (int i = 0; i < bench.sku_count && i < count; i++)
-            printf(STR_FMT " %" PRId64 "\n", STR_ARG(ref_text(bench.ctx.arena, "sku", bench.skus[i])), bench.prices[i].fen);
-    } else if (strcmp(argv[1], "fill") == 0) {
-        if (db_write(&bench.ctx, bench.platform.db, top_up, &bench) != OK)
-            fprintf(stderr, "bench: %s\n", bench.ctx.problem.reason);
-        run_pieces(&bench, submit, count, "fill");
-    } else {
-        if (db_write(&bench.ctx, bench.platform.db, make_tables, NULL) != OK)
-            fprintf(stderr, "bench: %s\n", bench.ctx.problem.reason);
-        run_pieces(&bench, bare, count, "ceiling");
-    }
+    if (db_read(&bench.ctx, bench.platform.db, find_buyer, &bench) != OK ||
+        db_read(&bench.ctx, bench.platform.db, find_skus, &bench) != OK)
+        return complain(&bench.ctx, "market");
+    int status = run_command(&bench, argv[1], count);
     evidence_close(bench.platform.evidence);
+    catalog_index_close(bench.platform.catalog);
     db_close(bench.platform.db);
-    return bench.failed ? 1 : 0;
+    return status;
 }

@@ -1,41 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the parts of the benchmark share: an opened platform and a stream of write pieces with a bounded number in
- * flight. */
+/* What the parts of the benchmark share: an opened platform and a stream of write pieces with a
+ * bounded number in flight. */
 #ifndef SUANHE_BENCH_H
 #define SUANHE_BENCH_H
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <string.h>
 
 #include "catalog/catalog.h"
 
 enum { IN_FLIGHT = 256, SKUS_MAX = 400 };
 
+struct ceiling;
 struct bench {
     struct platform platform;
     struct ctx ctx;
-    ref_t org, user, store, provider_org;
+    ref_t org, user;
     ref_t skus[SKUS_MAX];
     money_t prices[SKUS_MAX];
     int sku_count;
+    struct ceiling *ceiling;
     sem_t room;
     pthread_mutex_t lock;
     int64_t failed;
     const char *reason;
 };
 
-/* One piece of work: the ctx acts for the demo consumer; `number` counts from 0. */
+/* One piece of work: its ctx acts for the demo consumer; `number` counts from 0. */
 struct piece {
     struct bench *bench;
     struct ctx ctx;
     int64_t number;
 };
 
-/* Runs `count` write pieces and returns how many a second became durable. */
-double bench_run(struct bench *bench, db_work_fn fn, int64_t count);
-
-/* ceiling.c: tables like those of an order, empty, and the piece that writes one order's rows barely. */
+/* ceiling.c: empty tables like those of an order, and the piece that writes one order's rows
+ * barely. */
 err_t ceiling_make(struct ctx *ctx, void *bench);
+err_t ceiling_drop(struct ctx *ctx, void *unused);
 err_t ceiling_order(struct ctx *ctx, void *piece);
 
 #endif

@@ -10,7 +10,7 @@
 
 enum { STORES = 2, SKUS = 5, STOCK = 100000, BALANCE_FEN = 1000000000 };
 enum { A100, H800, CHEAP, FREE, OTHER }; /* the last in the second store */
-static const int64_t price_fen[SKUS] = {240050, 999999, 107, 0, 88888};
+static const int64_t price_fen[SKUS] = {240060, 999999, 113, 0, 88888};
 
 struct market {
     struct fixture *f;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Products as providers report them, their stock and prices, and quotes. */
 #include "catalog_support.h"
+#include "job/job.h"
 
 /* ---- reports ---- */
 static void a_report_of_a_store_that_lists_by_itself_is_on_offer_at_once(void **state)
@@ -72,7 +73,8 @@ STEP(reject, struct sample)
     return catalog_review(ctx, arg->out.product.m.id, false, STR("看不清"), &arg->out.product);
 }
 
-static void without_automatic_listing_the_operator_decides_and_the_old_version_sells_on(void **state)
+static void
+without_automatic_listing_the_operator_decides_and_the_old_version_sells_on(void **state)
 {
     struct shop shop = given_shop(*state, true);
     struct sample s = given_product(&shop, "p-1");
@@ -127,20 +129,57 @@ struct violation {
     struct spec put;
     const char *reason, *pointer, *code;
 };
+static const struct violation violations[] = {
+    {"unknown",
+     2,
+     {STR("color"), STR("red"), STR("")},
+     "norm_violation",
+     "/specs/2/code",
+     "unknown_spec"},
+    {"unit",
+     1,
+     {STR("memory"), STR("32"), STR("GB")},
+     "norm_violation",
+     "/specs/1/unit",
+     "wrong_unit"},
+    {"above",
+     0,
+     {STR("vcpus"), STR("99999"), STR("core")},
+     "norm_violation",
+     "/specs/0/value",
+     "out_of_range"},
+    {"below",
+     0,
+     {STR("vcpus"), STR("0"), STR("core")},
+     "norm_violation",
+     "/specs/0/value",
+     "out_of_range"},
+    {"number",
+     0,
+     {STR("vcpus"), STR("many"), STR("core")},
+     "norm_violation",
+     "/specs/0/value",
+     "wrong_type"},
+    {"list",
+     2,
+     {STR("arch"), STR("z80"), STR("")},
+     "norm_violation",
+     "/specs/2/value",
+     "not_in_list"},
+    {"twice",
+     2,
+     {STR("vcpus"), STR("8"), STR("core")},
+     "norm_violation",
+     "/specs/2/code",
+     "duplicate_spec"},
+    {"missing", 1, {STR("family"), STR("t1"), STR("")}, "norm_violation", "/specs", "missing_spec"},
+};
+
 static void each_violation_of_the_norm_names_its_field(void **state)
 {
-    static const struct violation table[] = {
-        {"unknown", 2, {STR("color"), STR("red"), STR("")}, "norm_violation", "/specs/2/code", "unknown_spec"},
-        {"unit", 1, {STR("memory"), STR("32"), STR("GB")}, "norm_violation", "/specs/1/unit", "wrong_unit"},
-        {"above", 0, {STR("vcpus"), STR("99999"), STR("core")}, "norm_violation", "/specs/0/value", "out_of_range"},
-        {"below", 0, {STR("vcpus"), STR("0"), STR("core")}, "norm_violation", "/specs/0/value", "out_of_range"},
-        {"number", 0, {STR("vcpus"), STR("many"), STR("core")}, "norm_violation", "/specs/0/value", "wrong_type"},
-        {"list", 2, {STR("arch"), STR("z80"), STR("")}, "norm_violation", "/specs/2/value", "not_in_list"},
-        {"twice", 2, {STR("vcpus"), STR("8"), STR("core")}, "norm_violation", "/specs/2/code", "duplicate_spec"},
-        {"missing", 1, {STR("family"), STR("t1"), STR("")}, "norm_violation", "/specs", "missing_spec"},
-    };
+    const struct violation *table = violations;
     struct shop shop = given_shop(*state, false);
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+    for (size_t i = 0; i < sizeof(violations) / sizeof(violations[0]); i++) {
         struct sample s;
         fill_sample(&s, &shop, "p-1");
         s.specs[table[i].spec] = table[i].put;
@@ -195,7 +234,8 @@ struct inventory_step {
 };
 STEP(report_stock, struct inventory_step)
 {
-    return catalog_report_inventory(ctx, arg->store, str_of(arg->product), str_of(arg->sku), &arg->in);
+    return catalog_report_inventory(ctx, arg->store, str_of(arg->product), str_of(arg->sku),
+                                    &arg->in);
 }
 
 static struct hold_step taken(struct fixture *f, ref_t sku, int32_t quantity)
@@ -248,7 +288,8 @@ static void a_report_contains_only_what_was_acknowledged_before_it(void **state)
     time_passes(f, MS_MINUTE);
     report.in = (struct inventory){7, 20, f->ctx.now};
     assert_ok(f, WRITE(f, report_stock, &report));
-    assert_int_equal(sku_now(f, sku).stock_available, 7 - 4); /* the third is not acknowledged yet */
+    assert_int_equal(sku_now(f, sku).stock_available,
+                     7 - 4);                   /* the third is not acknowledged yet */
     assert_ok(f, WRITE(f, give_back, &first)); /* contained: only the provider frees it */
     assert_int_equal(sku_now(f, sku).stock_available, 3);
     assert_ok(f, WRITE(f, give_back, &third));
@@ -282,7 +323,8 @@ struct price_step {
 };
 STEP(report_price, struct price_step)
 {
-    return catalog_report_price(ctx, arg->store, STR("p-1"), STR("m1"), arg->price, arg->version, &arg->out);
+    return catalog_report_price(ctx, arg->store, STR("p-1"), STR("m1"), arg->price, arg->version,
+                                &arg->out);
 }
 
 struct quote_step {
@@ -326,7 +368,8 @@ static void a_quote_keeps_its_price_for_fifteen_minutes_and_its_owner(void **sta
     assert_ok(f, WRITE(f, make_quote, &step));
     assert_int_equal(step.quote.payable.fen, 3 * 12345);
     act_as_system(f);
-    struct price_step dearer = {.store = shop.store.m.id, .price = {INT64_C(9990000000000)}, .version = 2};
+    struct price_step dearer = {
+        .store = shop.store.m.id, .price = {INT64_C(9990000000000)}, .version = 2};
     assert_ok(f, WRITE(f, report_price, &dearer));
     dearer.version = 1;
     assert_refused(f, WRITE(f, report_price, &dearer), "version_stale");
@@ -370,6 +413,69 @@ static void what_cannot_be_bought_now_is_refused_by_its_reason(void **state)
     assert_refused(f, WRITE(f, make_quote, &step), "sku_not_listed");
 }
 
+/* ---- batches ---- */
+struct batch_step {
+    ref_t store, id;
+    str_t products;
+    size_t count;
+    struct product_batch batch;
+    struct job job;
+};
+STEP(open_batch, struct batch_step)
+{
+    return catalog_batch_open(ctx, arg->store, arg->products, arg->count, &arg->id);
+}
+STEP(find_batch, struct batch_step)
+{
+    bool found;
+    TRY(catalog_batch_load(ctx, arg->store, arg->id, &arg->batch));
+    TRY(job_find_by_subject(ctx, JOB_PRODUCT_BATCH, arg->id, &arg->job, &found));
+    return found ? OK : refuse(ctx, ERR_NOT_FOUND, "not_found", "no job");
+}
+
+#define ROW(id, memory)                                                                           \
+    "{\"external_product_id\":\"" id "\",\"provider_version\":1,\"name\":\"批量主机\","       \
+    "\"category_code\":\"iaas.compute.vm\",\"norm_version\":1,\"specs\":[{\"code\":\"vcpus\","    \
+    "\"value\":\"4\","                                                                            \
+    "\"unit\":\"core\"},{\"code\":\"memory\",\"value\":\"" memory                                 \
+    "\",\"unit\":\"GiB\"}],\"usage_mode\":\"batch\","                                             \
+    "\"skus\":[{\"external_sku_id\":\"m1\",\"charge_mode\":\"reserved\",\"unit_price\":\"10.5\"," \
+    "\"price_unit\":"                                                                             \
+    "\"month\",\"term\":\"P1M\",\"rate_bp\":600,\"min_qty\":1,\"max_qty\":5,\"region_code\":"     \
+    "\"340200\","                                                                                 \
+    "\"inventory\":{\"available\":3,\"total\":3,\"as_of\":\"2026-09-21T00:00:00Z\"}}]}"
+
+static void a_batch_reports_what_is_right_and_names_what_is_not(void **state)
+{
+    struct shop shop = given_shop(*state, false);
+    struct fixture *f = shop.f;
+    struct batch_step step = {.store = shop.store.m.id,
+                              .products = STR("[" ROW("b-1", "8") "," ROW(
+                                  "b-2", "0") ",{\"name\":1}," ROW("b-3", "16") "]"),
+                              .count = 4};
+    assert_ok(f, WRITE(f, open_batch, &step));
+    assert_ok(f, READ(f, find_batch, &step));
+    assert_int_equal(step.batch.status, 1);
+    catalog_batch_run(&f->ctx, &step.job, NULL);
+    assert_ok(f, READ(f, find_batch, &step));
+    assert_int_equal(step.batch.status, 3);
+    assert_int_equal(step.batch.done, 4);
+    assert_int_equal(step.batch.accepted, 2);
+    assert_int_equal(number_of(f, "SELECT COUNT(*) FROM catalog_product"), 2);
+    const struct json *rejected;
+    assert_ok(f, json_parse(&f->ctx,
+                            str_printf(f->ctx.arena, "[" STR_FMT "]", STR_ARG(step.batch.rejected)),
+                            &rejected));
+    assert_int_equal(json_count(rejected), 2);
+    assert_true(str_is(json_get_text(json_at(rejected, 0), "code"), "norm_violation"));
+    assert_int_equal(json_get_int(json_at(rejected, 0), "index", -1), 1);
+    assert_true(str_is(json_get_text(json_at(rejected, 1), "code"), "validation_failed"));
+    catalog_batch_run(&f->ctx, &step.job,
+                      NULL); /* once more after a crash: nothing is done twice */
+    assert_ok(f, READ(f, find_batch, &step));
+    assert_int_equal(step.batch.accepted, 2);
+}
+
 static void the_rules_of_products_are_sound(void **state)
 {
     const char *message = "";
@@ -385,7 +491,8 @@ int main(void)
         cmocka_unit_test(the_same_report_again_changes_nothing),
         cmocka_unit_test(an_older_or_altered_report_is_stale),
         cmocka_unit_test(a_new_version_supersedes_and_the_old_one_stays_readable),
-        cmocka_unit_test(without_automatic_listing_the_operator_decides_and_the_old_version_sells_on),
+        cmocka_unit_test(
+            without_automatic_listing_the_operator_decides_and_the_old_version_sells_on),
         cmocka_unit_test(a_rejected_product_may_be_reported_again),
         cmocka_unit_test(a_delisted_product_is_not_sold_until_reported_anew),
         cmocka_unit_test(each_violation_of_the_norm_names_its_field),
@@ -398,6 +505,7 @@ int main(void)
         cmocka_unit_test(a_quote_keeps_its_price_for_fifteen_minutes_and_its_owner),
         cmocka_unit_test(a_quote_of_nobody_is_priced_but_not_kept),
         cmocka_unit_test(what_cannot_be_bought_now_is_refused_by_its_reason),
+        cmocka_unit_test(a_batch_reports_what_is_right_and_names_what_is_not),
         cmocka_unit_test(the_rules_of_products_are_sound),
     };
     return RUN_ON_BOTH(tests);

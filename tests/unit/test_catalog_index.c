@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The demo market and the index in memory: its answers are those of a plain look at every row of the database, before and
- * after changes. */
+/* The demo market and the index in memory: its answers are those of a plain look at every row of
+ * the database, before and after changes. */
 #include "catalog_support.h"
 
 enum { SAMPLE = 40 };
@@ -31,9 +31,12 @@ struct plain_sku {
     int64_t sellable;
 };
 static const struct field plain_sku_fields[] = {
-    FIELD_REF(struct plain_sku, product_id, "prd", 0), FIELD(struct plain_sku, charge_mode, 0, 9, 0),
-    FIELD(struct plain_sku, price_unit, 0, 9, 0),      FIELD(struct plain_sku, unit_price, 0, INT64_MAX, 0),
-    FIELD(struct plain_sku, term, 0, 20, 0),           FIELD(struct plain_sku, region_code, 0, 40, 0),
+    FIELD_REF(struct plain_sku, product_id, "prd", 0),
+    FIELD(struct plain_sku, charge_mode, 0, 9, 0),
+    FIELD(struct plain_sku, price_unit, 0, 9, 0),
+    FIELD(struct plain_sku, unit_price, 0, INT64_MAX, 0),
+    FIELD(struct plain_sku, term, 0, 20, 0),
+    FIELD(struct plain_sku, region_code, 0, 40, 0),
     FIELD(struct plain_sku, sellable, 0, INT64_MAX, 0),
 };
 static const struct shape plain_sku_shape = SHAPE(struct plain_sku, plain_sku_fields);
@@ -48,7 +51,8 @@ static void look_at_specs(struct ctx *ctx, struct plain *row)
     const struct json *specs;
     assert_int_equal(json_parse(ctx, row->specs, &specs), OK);
     for (size_t i = 0; i < json_count(specs); i++) {
-        str_t code = json_get_text(json_at(specs, i), "code"), value = json_get_text(json_at(specs, i), "value");
+        str_t code = json_get_text(json_at(specs, i), "code"),
+              value = json_get_text(json_at(specs, i), "value");
         price_t number = {0};
         (void)price_read(value, &number);
         if (str_is(code, "vcpus"))
@@ -69,11 +73,11 @@ static void look_at_specs(struct ctx *ctx, struct plain *row)
 
 static void look_at_sku(struct plain *row, const struct plain_sku *sku)
 {
-    int64_t hours = sku->price_unit == PRICE_HOUR                 ? 1
-                    : str_is(sku->term, "P1M")                    ? 730
-                    : str_is(sku->term, "P1Y")                    ? 730 * 12
-                    : str_is(sku->term, "P3Y")                    ? 730 * 36
-                                                                  : 0;
+    int64_t hours = sku->price_unit == PRICE_HOUR ? 1
+                    : str_is(sku->term, "P1M")    ? 730
+                    : str_is(sku->term, "P1Y")    ? 730 * 12
+                    : str_is(sku->term, "P3Y")    ? 730 * 36
+                                                  : 0;
     int64_t hour = hours ? (sku->unit_price.e10 + hours / 2) / hours : 0;
     row->charge |= 1u << sku->charge_mode;
     row->region_code = row->region_code.len ? row->region_code : sku->region_code;
@@ -87,23 +91,26 @@ STEP(look_at_all, struct look)
 {
     struct plain_sku *skus;
     size_t sku_count, at = 0;
-    TRY(db_all(ctx,
-               "SELECT p.id AS product_id, p.store_id AS store_id, v.name AS name, v.category AS category,"
-               " s.specs AS specs, v.source AS source_type, h.state AS store_state FROM catalog_product p"
-               " JOIN catalog_version v ON v.product_id = p.id AND v.number = p.listed_version"
-               " JOIN catalog_specs s ON s.id = v.specs_id JOIN store_head h ON h.id = p.store_id"
-               " WHERE p.state = 3 ORDER BY p.id",
-               NO_ARGS, &plain_shape, &arg->rows, &arg->count));
-    TRY(db_all(ctx,
-               "SELECT k.product_id AS product_id, charge_mode, price_unit, unit_price, term, region_code,"
-               " available - held AS sellable FROM catalog_sku k JOIN catalog_stock t ON t.sku_id = k.id"
-               " WHERE active = 1 ORDER BY k.product_id, k.id",
-               NO_ARGS, &plain_sku_shape, &skus, &sku_count));
+    TRY(db_all(
+        ctx,
+        "SELECT p.id AS product_id, p.store_id AS store_id, v.name AS name, v.category AS category,"
+        " s.specs AS specs, v.source AS source_type, h.state AS store_state FROM catalog_product p"
+        " JOIN catalog_version v ON v.product_id = p.id AND v.number = p.listed_version"
+        " JOIN catalog_specs s ON s.id = v.specs_id JOIN store_head h ON h.id = p.store_id"
+        " WHERE p.state = 3 ORDER BY p.id",
+        NO_ARGS, &plain_shape, &arg->rows, &arg->count));
+    TRY(db_all(
+        ctx,
+        "SELECT k.product_id AS product_id, charge_mode, price_unit, unit_price, term, region_code,"
+        " available - held AS sellable FROM catalog_sku k JOIN catalog_stock t ON t.sku_id = k.id"
+        " WHERE active = 1 ORDER BY k.product_id, k.id",
+        NO_ARGS, &plain_sku_shape, &skus, &sku_count));
     for (size_t i = 0; i < arg->count; i++) {
         look_at_specs(ctx, &arg->rows[i]);
         while (at < sku_count && skus[at].product_id.value < arg->rows[i].product_id.value)
             at++;
-        for (size_t k = at; k < sku_count && ref_is(skus[k].product_id, arg->rows[i].product_id); k++)
+        for (size_t k = at; k < sku_count && ref_is(skus[k].product_id, arg->rows[i].product_id);
+             k++)
             look_at_sku(&arg->rows[i], &skus[k]);
     }
     return OK;
@@ -132,7 +139,8 @@ static bool plain_has_text(const struct plain *row, str_t text)
 
 static bool plain_ranges(const struct search *s, const struct plain *row)
 {
-    return row->store_state == STORE_OPEN && (!s->vcpus_min_milli || row->vcpus_e3 >= s->vcpus_min_milli) &&
+    return row->store_state == STORE_OPEN &&
+           (!s->vcpus_min_milli || row->vcpus_e3 >= s->vcpus_min_milli) &&
            (!s->vcpus_max_milli || row->vcpus_e3 <= s->vcpus_max_milli) &&
            (!s->memory_min_mib || row->memory_mib >= s->memory_min_mib) &&
            (!s->memory_max_mib || row->memory_mib <= s->memory_max_mib) &&
@@ -152,7 +160,8 @@ static unsigned plain_fails(struct ctx *ctx, const struct search *s, const struc
     str_t class = str_from(row->category.data, 4);
     fail |= (unsigned)!has_value(s, FACET_CATEGORY, row->category) << FACET_CATEGORY;
     fail |= (unsigned)!has_value(s, FACET_CLASS, class) << FACET_CLASS;
-    fail |= (unsigned)!has_value(s, FACET_STORE, ref_text(ctx->arena, "sto", row->store_id)) << FACET_STORE;
+    fail |= (unsigned)!has_value(s, FACET_STORE, ref_text(ctx->arena, "sto", row->store_id))
+            << FACET_STORE;
     fail |= (unsigned)!has_value(s, FACET_REGION, row->region_code) << FACET_REGION;
     fail |= (unsigned)!has_value(s, FACET_ACCELERATOR, row->accelerator) << FACET_ACCELERATOR;
     return fail | (unsigned)!charge << FACET_CHARGE;
@@ -247,7 +256,8 @@ static void searches_answer_as_a_plain_look_does(void **state)
         {.sort = SORT_NAME, .text = STR("gib")},
         {.in_stock = true, .sort = SORT_PRICE_DESC},
         {.values = {[FACET_REGION] = {STR("340200")}}, .value_count = {[FACET_REGION] = 1}},
-        {.values = {[FACET_REGION] = {STR("340200"), STR("640500")}, [FACET_CATEGORY] = {STR("iaas.compute.vm")}},
+        {.values = {[FACET_REGION] = {STR("340200"), STR("640500")},
+                    [FACET_CATEGORY] = {STR("iaas.compute.vm")}},
          .value_count = {[FACET_REGION] = 2, [FACET_CATEGORY] = 1},
          .sort = SORT_PRICE},
         {.values = {[FACET_ACCELERATOR] = {STR("NVIDIA A100"), STR("NVIDIA H100")}},
@@ -256,7 +266,10 @@ static void searches_answer_as_a_plain_look_does(void **state)
         {.values = {[FACET_CLASS] = {STR("paas")}, [FACET_CHARGE] = {STR("reserved")}},
          .value_count = {[FACET_CLASS] = 1, [FACET_CHARGE] = 1}},
         {.values = {[FACET_CATEGORY] = {STR("no.such")}}, .value_count = {[FACET_CATEGORY] = 1}},
-        {.vcpus_min_milli = 8000, .vcpus_max_milli = 16000, .memory_min_mib = 65536, .sort = SORT_LEAD},
+        {.vcpus_min_milli = 8000,
+         .vcpus_max_milli = 16000,
+         .memory_min_mib = 65536,
+         .sort = SORT_LEAD},
         {.price_max = {INT64_C(5000000000)}, .memory_max_mib = 4096, .sort = SORT_PRICE},
         {.text = STR("主机"), .in_stock = true, .sort = SORT_PRICE},
         {.text = STR("存储")},
@@ -366,7 +379,8 @@ STEP(check_every_specs, int64_t)
         struct spec specs[64];
         TRY(json_parse(ctx, look.rows[i].specs, &json));
         for (size_t k = 0; k < json_count(json); k++)
-            specs[k] = (struct spec){json_get_text(json_at(json, k), "code"), json_get_text(json_at(json, k), "value"),
+            specs[k] = (struct spec){json_get_text(json_at(json, k), "code"),
+                                     json_get_text(json_at(json, k), "value"),
                                      json_get_text(json_at(json, k), "unit")};
         TRY(catalog_check_specs(ctx, look.rows[i].category, 1, specs, json_count(json)));
         (*arg)++;

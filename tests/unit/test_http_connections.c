@@ -313,6 +313,15 @@ static void the_client_sends_and_reads(void **state)
     call.allow_plain_http = false;
     assert_int_equal(http_send(&f->ctx, client, &call, &answer), ERR_UPSTREAM);
     assert_true(answer.unreachable);
+    /* Networks that the operator named are allowed, others not. */
+    call.allow_private = false;
+    call.plain_networks = STR("10.0.0.0/8, 127.0.0.0/8");
+    assert_int_equal(http_send(&f->ctx, client, &call, &answer), OK);
+    call.plain_networks = STR("10.0.0.0/8,nonsense,127.0.0.0/40");
+    assert_int_equal(http_send(&f->ctx, client, &call, &answer), ERR_UPSTREAM);
+    assert_string_equal(f->ctx.problem.reason, "address_not_allowed");
+    call.plain_networks = STR("");
+    call.allow_private = true;
     call.allow_plain_http = true;
     call.reply_max = 10;
     assert_int_equal(http_send(&f->ctx, client, &call, &answer), ERR_UPSTREAM);

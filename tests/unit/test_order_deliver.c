@@ -14,6 +14,8 @@ static void an_accepted_order_is_being_provisioned(void **state)
     assert_true(view.child[0].acknowledged_at.ms > 0);
     assert_int_equal(jobs_of(m, JOB_ORDER_SILENCE, view.child[0].m.id), 0);
     assert_int_equal(facts_of(m->f, FACT_ORDER_SENT), 1);
+    /* From now on the provider's stock reports contain it. */
+    assert_int_equal(number_of(m->f, "SELECT acknowledged_at FROM catalog_hold"), m->f->ctx.now.ms);
     assert_ok(m->f, acknowledge(m, &view.child[0], true)); /* the answer came twice */
     assert_int_equal(facts_of(m->f, FACT_ORDER_SENT), 1);
     look_again(m, &view);

@@ -66,6 +66,76 @@ static void every_state_leads_to_an_end(void **state)
                 fail_msg("%s: no way out of %s", machines[i].fsm->name, names_of(machines[i].fsm->states, k));
 }
 
+/* What the agreed tables say, apart from the code: `from event to`. */
+static const char *const order_cells[] = {
+    "draft submit pending_payment", "draft submit_free accepting", "draft discard closed",
+    "pending_payment pay accepting", "pending_payment cancel closed", "pending_payment expire closed",
+    "accepting ack provisioning", "accepting nack rejected", "accepting cancel cancelling",
+    "provisioning cancel cancelling", "provisioning all_active completed",
+    "provisioning some_active partially_completed", "provisioning none_active failed",
+    "provisioning all_cancelled cancelled", "cancelling back_to_accepting accepting",
+    "cancelling back_to_provisioning provisioning", "cancelling all_active completed",
+    "cancelling some_active partially_completed", "cancelling none_active failed",
+    "cancelling all_cancelled cancelled", "pending_payment hold held", "accepting hold held",
+    "provisioning hold held", "cancelling hold held", "held resume_payment pending_payment",
+    "held resume_accepting accepting", "held resume_provisioning provisioning",
+    "held resume_cancelling cancelling", NULL};
+static const char *const item_cells[] = {
+    "pending provision provisioning", "pending activate active", "pending fail failed",
+    "pending cancel cancelling", "pending drop cancelled", "provisioning activate active",
+    "provisioning fail failed", "provisioning cancel cancelling", "cancelling cancel_done cancelled",
+    "cancelling fail failed", "cancelling back_to_pending pending",
+    "cancelling back_to_provisioning provisioning", NULL};
+static const char *const instance_cells[] = {
+    "creating activate active", "creating fail failed", "creating drop released", "active expire grace",
+    "active freeze frozen", "active suspend suspended", "active change changing", "active release releasing",
+    "active release_done released", "grace freeze frozen", "grace renew active", "grace release releasing",
+    "frozen renew active", "frozen release releasing", "frozen release_done released",
+    "suspended resume active", "suspended release releasing", "changing changed active",
+    "releasing release_done released", NULL};
+static const char *const payment_cells[] = {
+    "created processing processing", "created succeeded succeeded", "created closed closed",
+    "processing succeeded succeeded", "processing failed failed", "processing closed closed",
+    "processing unknown unknown", "unknown succeeded succeeded", "unknown failed failed",
+    "unknown closed closed", NULL};
+static const char *const refund_cells[] = {
+    "requested quote quoting", "requested cancel cancelled", "requested approve approved",
+    "quoting quote_done quoted", "quoting cancel cancelled", "quoted approve approved", "quoted ask approving",
+    "quoted requote quoting", "quoted cancel cancelled", "approving approve approved",
+    "approving reject rejected", "approving requote quoting", "approving cancel cancelled",
+    "approved pay_out processing", "approved gate gated", "gated release releasing",
+    "releasing pay_out processing", "processing done succeeded", "processing fail failed",
+    "failed pay_out processing", "failed give_up manual", "manual done succeeded", NULL};
+static const struct {
+    const struct fsm *fsm;
+    const char *const *cells;
+} agreed[] = {{&order_fsm, order_cells},
+              {&item_fsm, item_cells},
+              {&instance_fsm, instance_cells},
+              {&payment_fsm, payment_cells},
+              {&refund_fsm, refund_cells}};
+
+static void the_rules_are_those_that_were_agreed(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof agreed / sizeof agreed[0]; i++) {
+        const struct fsm *fsm = agreed[i].fsm;
+        int listed = 0;
+        for (; agreed[i].cells[listed]; listed++) {
+            bool is_there = false;
+            for (int k = 0; k < fsm->rule_count; k++) {
+                char cell[120];
+                snprintf(cell, sizeof cell, "%s %s %s", names_of(fsm->states, fsm->rules[k].from),
+                         names_of(fsm->events, fsm->rules[k].event), names_of(fsm->states, fsm->rules[k].to));
+                is_there = is_there || strcmp(cell, agreed[i].cells[listed]) == 0;
+            }
+            if (!is_there)
+                fail_msg("%s: no rule %s", fsm->name, agreed[i].cells[listed]);
+        }
+        assert_int_equal(listed, fsm->rule_count);
+    }
+}
+
 struct firing {
     const struct machine *machine;
     int state, event;
@@ -214,6 +284,7 @@ int main(void)
     struct CMUnitTest tests[] = {
         cmocka_unit_test(every_machine_is_well_formed),
         cmocka_unit_test(every_state_leads_to_an_end),
+        cmocka_unit_test(the_rules_are_those_that_were_agreed),
         cmocka_unit_test(exactly_the_listed_cells_of_every_machine_move),
         cmocka_unit_test(a_parent_is_the_fold_of_any_two_children),
         cmocka_unit_test(an_order_number_finds_its_order_again),

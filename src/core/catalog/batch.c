@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Many reported products at once: the batch is kept, a job works it off row by row, each row in its own transaction with
- * the batch's progress, so that a crash goes on where it stood. */
+/* Many reported products at once: the batch is kept, a job works it off row by row, each row in its
+ * own transaction with the batch's progress, so that a crash goes on where it stood. */
 #include "catalog_internal.h"
 #include "job/job.h"
 

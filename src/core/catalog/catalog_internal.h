@@ -27,11 +27,13 @@ err_t catalog_specs_id(struct ctx *ctx, str_t specs, ref_t *out);
 str_t catalog_specs_json(struct ctx *ctx, const struct spec *specs, size_t count);
 
 err_t product_load(struct ctx *ctx, ref_t id, struct product *out);
-err_t product_find(struct ctx *ctx, ref_t store, str_t external_id, struct product *out, bool *out_found);
+err_t product_find(struct ctx *ctx, ref_t store, str_t external_id, struct product *out,
+                   bool *out_found);
 err_t catalog_skus_of(struct ctx *ctx, ref_t product, struct sku **out, size_t *out_count);
 
 extern const struct shape sku_report_shape, source_shape, spec_shape;
-err_t catalog_skus_apply(struct ctx *ctx, ref_t product, const struct sku_report *skus, size_t count);
+err_t catalog_skus_apply(struct ctx *ctx, ref_t product, const struct sku_report *skus,
+                         size_t count);
 err_t catalog_sku_insert(struct ctx *ctx, ref_t product, const struct sku_report *in, ref_t *out);
 err_t catalog_version_insert(struct ctx *ctx, ref_t product, int64_t number,
                              const struct product_report *in, str_t digest, str_t report,
@@ -44,9 +46,11 @@ bool catalog_term_is_valid(str_t term); /* PnM or PnY */
 /* Stock. */
 err_t catalog_stock_insert(struct ctx *ctx, ref_t sku, ref_t product, const struct inventory *in);
 /* older: as_of is before the last report (changes nothing). */
-err_t catalog_stock_report(struct ctx *ctx, ref_t sku, ref_t product, const struct inventory *in, bool *out_older);
+err_t catalog_stock_report(struct ctx *ctx, ref_t sku, ref_t product, const struct inventory *in,
+                           bool *out_older);
 
-/* What an hour costs, for comparing: a month has 730 hours, a year 12 months; what is paid once has none. */
+/* What an hour costs, for comparing: a month has 730 hours, a year 12 months; what is paid once has
+ * none. */
 price_t catalog_price_hour(price_t price, int price_unit, str_t term);
 
 /* The typed codes of a product, as catalog_entry keeps them. */
@@ -61,9 +65,11 @@ struct catalog_entry {
 void entry_pack(const struct catalog_entry *entry, struct buf *out);
 bool entry_unpack(str_t codes, struct catalog_entry *out);
 /* Folds one SKU into charge_mask, cheapest price and lead time. */
-void entry_add_sku(struct catalog_entry *entry, int charge_mode, price_t price, int price_unit, str_t term, int lead_h);
+void entry_add_sku(struct catalog_entry *entry, int charge_mode, price_t price, int price_unit,
+                   str_t term, int lead_h);
 /* Fills what the specifications say: processors, memory, accelerators. */
-err_t entry_add_specs(struct ctx *ctx, struct catalog_entry *entry, const struct spec *specs, size_t count);
+err_t entry_add_specs(struct ctx *ctx, struct catalog_entry *entry, const struct spec *specs,
+                      size_t count);
 /* Writes or replaces the row. */
 err_t entry_store(struct ctx *ctx, const struct catalog_entry *entry);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Typed codes of a product: what the index in memory loads without parsing a document. Fixed big-endian layout. */
+/* Typed codes of a product: what the index in memory loads without parsing a document. Fixed
+ * big-endian layout. */
 #include "catalog_internal.h"
 
 enum { ENTRY_FORM = 1, ENTRY_BYTES = 4 + 6 * 2 + 4 + 7 * 8 };
@@ -30,7 +31,7 @@ static uint64_t get(const char **at, int bytes)
 {
     uint64_t value = 0;
     for (int i = 0; i < bytes; i++)
-        value = value << 8 | (uint8_t)*(*at)++;
+        value = value << 8 | (uint8_t) * (*at)++;
     return value;
 }
 
@@ -59,9 +60,10 @@ bool entry_unpack(str_t codes, struct catalog_entry *out)
     return true;
 }
 
-/* The cheapest by the hour stands for the product; what has no hourly price only when nothing else is there. */
-void entry_add_sku(struct catalog_entry *entry, int charge_mode, price_t price, int price_unit, str_t term,
-                   int lead_h)
+/* The cheapest by the hour stands for the product; what has no hourly price only when nothing else
+ * is there. */
+void entry_add_sku(struct catalog_entry *entry, int charge_mode, price_t price, int price_unit,
+                   str_t term, int lead_h)
 {
     price_t hour = catalog_price_hour(price, price_unit, term);
     bool first = entry->charge_mask == 0;
@@ -77,7 +79,8 @@ void entry_add_sku(struct catalog_entry *entry, int charge_mode, price_t price, 
     entry->charge_mode = charge_mode;
 }
 
-err_t entry_add_specs(struct ctx *ctx, struct catalog_entry *entry, const struct spec *specs, size_t count)
+err_t entry_add_specs(struct ctx *ctx, struct catalog_entry *entry, const struct spec *specs,
+                      size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         int64_t e6 = 0;
@@ -99,12 +102,12 @@ err_t entry_store(struct ctx *ctx, const struct catalog_entry *entry)
     struct buf codes;
     buf_init(&codes, ctx->arena, 256);
     entry_pack(entry, &codes);
-    return db_exec(ctx,
-                   "INSERT INTO catalog_entry (product_id, codes, name, source_type)"
-                   " VALUES ($1, $2, $3, $4) ON CONFLICT (product_id) DO UPDATE SET"
-                   " codes = excluded.codes, name = excluded.name,"
-                   " source_type = excluded.source_type",
-                   ARGS(A(entry->product_id), A_BYTES(buf_str(&codes)), A(entry->name),
-                        A(entry->source_type)),
-                   NULL);
+    return db_exec(
+        ctx,
+        "INSERT INTO catalog_entry (product_id, codes, name, source_type)"
+        " VALUES ($1, $2, $3, $4) ON CONFLICT (product_id) DO UPDATE SET"
+        " codes = excluded.codes, name = excluded.name,"
+        " source_type = excluded.source_type",
+        ARGS(A(entry->product_id), A_BYTES(buf_str(&codes)), A(entry->name), A(entry->source_type)),
+        NULL);
 }

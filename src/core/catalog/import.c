@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The demo market: ten fictitious stores that sell real offers at their real list prices. Stock, lead times, service levels
- * and monthly prices come from a fixed seed. A store with its products and its one fact is one transaction, so that an
- * interrupted import goes on with the store that is missing. */
+/* The demo market: ten fictitious stores that sell real offers at their real list prices. Stock,
+ * lead times, service levels and monthly prices come from a fixed seed. A store with its products
+ * and its one fact is one transaction, so that an interrupted import goes on with the store that is
+ * missing. */
 #include <stdio.h>
 
 #include "crypto/crypto.h"
@@ -13,10 +14,12 @@ enum { TAX_SERVICES_BP = 600, QUANTITY_MAX = 1000 };
 /* Lead time, service level and stock, the same for all SKUs of a product. */
 void import_offer_terms(struct import *import, struct import_product *product)
 {
-    static const int16_t lead[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 4, 4, 4, 24, 24, 24, 72, 168};
+    static const int16_t lead[] = {0, 0, 0, 0, 0, 0,  0,  0,  0,  1,
+                                   1, 1, 4, 4, 4, 24, 24, 24, 72, 168};
     static const int16_t sla[] = {9900, 9950, 9990, 9995, 9999};
     /* Quantiles of a log-normal distribution around 30. */
-    static const uint16_t stock[] = {4, 7, 10, 13, 16, 20, 24, 28, 32, 38, 46, 56, 70, 92, 130, 230};
+    static const uint16_t stock[] = {4,  7,  10, 13, 16, 20, 24,  28,
+                                     32, 38, 46, 56, 70, 92, 130, 230};
     bool scarce = product->entry.accelerator_count > 0;
     int64_t available = dice_below(&import->dice, 100) < 8
                             ? 0
@@ -235,9 +238,9 @@ static err_t put_storage(struct import *import, const struct market_storage *in)
     struct import_product p = {0};
     size_t count = 0;
     bool object = str_is(in->kind, "object");
-    p.report.external_product_id =
-        str_printf(ctx->arena, STR_FMT ":" STR_FMT ":" STR_FMT ":" STR_FMT, STR_ARG(region->provider),
-                   STR_ARG(region->region), STR_ARG(in->kind), STR_ARG(in->class));
+    p.report.external_product_id = str_printf(
+        ctx->arena, STR_FMT ":" STR_FMT ":" STR_FMT ":" STR_FMT, STR_ARG(region->provider),
+        STR_ARG(region->region), STR_ARG(in->kind), STR_ARG(in->class));
     p.report.name = str_printf(ctx->arena, "%s " STR_FMT " 1 TiB", object ? "对象存储" : "块存储",
                                STR_ARG(in->class));
     p.report.category_code = STR("iaas.storage");
@@ -271,8 +274,9 @@ static err_t tell_import(struct import *import)
     jw_put_ref(&w, "store_id", "sto", import->store.m.id);
     jw_put_int(&w, "products", import->products);
     jw_put_int(&w, "skus", import->skus);
-    jw_put_text(&w, "digest_sm3",
-                hex_encode(ctx->arena, str_from(import->digest.bytes, sizeof(import->digest.bytes))));
+    jw_put_text(
+        &w, "digest_sm3",
+        hex_encode(ctx->arena, str_from(import->digest.bytes, sizeof(import->digest.bytes))));
     jw_end_object(&w);
     struct fact fact = {.type = FACT_PRODUCT_IMPORT,
                         .object_prefix = "sto",
@@ -297,8 +301,8 @@ static err_t make_store(struct import *import)
                                    .contact_name = STR("演示联系人"),
                                    .region_code = demo->region_code,
                                    .accepted_rules_version = STR("1")};
-    str_t base = import->options->agent_url.len ? import->options->agent_url
-                                                : STR("http://127.0.0.1:9090");
+    str_t base =
+        import->options->agent_url.len ? import->options->agent_url : STR("http://127.0.0.1:9090");
     in.if2_base_url =
         str_printf(ctx->arena, STR_FMT "/p/" STR_FMT, STR_ARG(base), STR_ARG(demo->code));
     TRY(account_org_create(ctx, demo->legal_name, ORG_PROVIDER, &org));

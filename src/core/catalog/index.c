@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Life of the index: built at start, kept current from the change sequence. Reading the database happens outside the lock;
- * taking a few rows in happens under it. Nothing can be lost: the sequence is read again at least every second, from the
- * last change taken in (on PostgreSQL from some seconds before it, since commits may come out of order). */
+/* Life of the index: built at start, kept current from the change sequence. Reading the database
+ * happens outside the lock; taking a few rows in happens under it. Nothing can be lost: the
+ * sequence is read again at least every second, from the last change taken in (on PostgreSQL from
+ * some seconds before it, since commits may come out of order). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,7 +100,8 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Reads new changes and moves the cursor; data->cursor and data->seen belong to the one who refreshes. */
+/* Reads new changes and moves the cursor; data->cursor and data->seen belong to the one who
+ * refreshes. */
 static err_t read_changes(struct ctx *ctx, struct index_data *data, struct delta *delta)
 {
     bool overlap = db_kind(ctx->platform->db) == DB_POSTGRES;
@@ -111,8 +113,8 @@ static err_t read_changes(struct ctx *ctx, struct index_data *data, struct delta
     struct change *changes;
     size_t count;
     TRY(db_all(ctx, "SELECT id, product_id FROM catalog_change WHERE id > $1 ORDER BY id LIMIT $2",
-               ARGS(A(from), A((int32_t)(overlap ? CHANGES_MAX * 20 : CHANGES_MAX))),
-               &change_shape, &changes, &count));
+               ARGS(A(from), A((int32_t)(overlap ? CHANGES_MAX * 20 : CHANGES_MAX))), &change_shape,
+               &changes, &count));
     delta->products = NEW_ARRAY(ctx, int64_t, count + 1);
     int64_t *seen = overlap ? malloc((count + 1) * sizeof(*seen)) : NULL;
     size_t fresh = 0, i = 0;
@@ -139,7 +141,8 @@ static err_t read_changes(struct ctx *ctx, struct index_data *data, struct delta
     return OK;
 }
 
-/* What the changed products look like now, with dictionaries, stores and specifications not known yet. */
+/* What the changed products look like now, with dictionaries, stores and specifications not known
+ * yet. */
 static err_t read_rows(struct ctx *ctx, const struct index_data *data, struct delta *delta)
 {
     if (delta->count == 0)
@@ -177,7 +180,8 @@ static err_t read_rows(struct ctx *ctx, const struct index_data *data, struct de
     return OK;
 }
 
-/* Stores open and close without a change of their products: their states are read again every second. */
+/* Stores open and close without a change of their products: their states are read again every
+ * second. */
 static err_t read_stores(struct ctx *ctx, struct catalog_index *index, bool force,
                          struct delta *delta)
 {

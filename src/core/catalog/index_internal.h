@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The index in memory: typed columns by row (a row is a product), interned names, dictionaries, postings. Plain memory owned
- * by struct index_data; a rebuild makes a new one and swaps it in under the lock. */
+/* The index in memory: typed columns by row (a row is a product), interned names, dictionaries,
+ * postings. Plain memory owned by struct index_data; a rebuild makes a new one and swaps it in
+ * under the lock. */
 #ifndef SUANHE_CATALOG_INDEX_INTERNAL_H
 #define SUANHE_CATALOG_INDEX_INTERNAL_H
 
@@ -55,16 +56,21 @@ struct postings {
 };
 void postings_add_row(struct postings *p, str_t text, uint32_t row);
 void postings_remove_row(struct postings *p, str_t text, uint32_t row);
-/* Building all at once: the token of each word of a text, then the rows of each token (taken over). */
-void postings_each_token(struct postings *p, str_t text, void (*fn)(void *state, uint32_t token), void *state);
+/* Building all at once: the token of each word of a text, then the rows of each token (taken over).
+ */
+void postings_each_token(struct postings *p, str_t text, void (*fn)(void *state, uint32_t token),
+                         void *state);
 void postings_put(struct postings *p, uint32_t token, roaring_bitmap_t *rows);
 void postings_settle(struct postings *p); /* brings the sorted list up to date */
 void postings_free(struct postings *p);
-/* Rows that hold every word of the query (Latin words by prefix); NULL when the query holds no word. exact: those where the
- * Latin words stand whole, NULL when there are none in the query. Both are the caller's to free. */
-roaring_bitmap_t *postings_find(const struct postings *p, str_t query, roaring_bitmap_t **out_exact);
+/* Rows that hold every word of the query (Latin words by prefix); NULL when the query holds no
+ * word. exact: those where the Latin words stand whole, NULL when there are none in the query. Both
+ * are the caller's to free. */
+roaring_bitmap_t *postings_find(const struct postings *p, str_t query,
+                                roaring_bitmap_t **out_exact);
 
-/* Rows alike in all facets: a facet filter is judged once for a group, a count of a group counts in every facet. */
+/* Rows alike in all facets: a facet filter is judged once for a group, a count of a group counts in
+ * every facet. */
 struct index_group {
     uint8_t listed, category, class, charge_mask;
     uint16_t store, region, accelerator;
@@ -84,11 +90,11 @@ struct index_data {
     struct index_group *groups;
     uint32_t group_count, group_slots;
     struct id_map group_of;
-    struct intern texts;  /* names and source types */
-    uint32_t *name_rank;  /* by text number */
+    struct intern texts; /* names and source types */
+    uint32_t *name_rank; /* by text number */
     uint32_t ranked;
     struct intern spec_texts;
-    struct id_map specs_of; /* specs key to text number */
+    struct id_map specs_of;      /* specs key to text number */
     struct index_code *codes[5]; /* by kind and number */
     size_t code_count[5];
     struct intern labels; /* what codes and stores point to */
@@ -96,15 +102,15 @@ struct index_data {
     size_t store_count, store_slots;
     struct id_map store_of;
     struct postings postings;
-    int64_t last_row;     /* while loading: the row of the last SKU */
-    int64_t cursor;       /* last change taken in */
-    int64_t *seen;        /* PostgreSQL: changes taken in that a late commit may still precede */
+    int64_t last_row; /* while loading: the row of the last SKU */
+    int64_t cursor;   /* last change taken in */
+    int64_t *seen;    /* PostgreSQL: changes taken in that a late commit may still precede */
     size_t seen_count;
 };
 
 struct cache_entry;
 struct catalog_index {
-    pthread_rwlock_t lock;     /* guards data */
+    pthread_rwlock_t lock;      /* guards data */
     pthread_mutex_t refreshing; /* one refresh at a time */
     struct index_data *data;
     _Atomic int64_t poked_us, refreshed_us, stores_us;
@@ -115,8 +121,10 @@ struct catalog_index {
 
 err_t index_load(struct ctx *ctx, struct index_data **out);
 void index_data_free(struct index_data *data);
-/* Takes one product's row in; the caller holds the write lock. The dictionaries know its codes, stores and specs. */
-void index_put_row(struct index_data *data, const struct catalog_entry *entry, int32_t stock, bool bulk);
+/* Takes one product's row in; the caller holds the write lock. The dictionaries know its codes,
+ * stores and specs. */
+void index_put_row(struct index_data *data, const struct catalog_entry *entry, int32_t stock,
+                   bool bulk);
 err_t index_load_codes(struct ctx *ctx, struct catalog_code **out, size_t *out_count);
 void index_take_codes(struct index_data *data, const struct catalog_code *codes, size_t count);
 void index_take_store(struct index_data *data, const struct store *store);
@@ -124,7 +132,8 @@ void index_take_specs(struct index_data *data, ref_t id, str_t specs);
 void index_post_all(struct index_data *data);
 void index_rank_names(struct index_data *data);
 /* The words a product is found by, but for its name. */
-str_t index_code_words(const struct index_data *data, int kind, size_t number, char *space, size_t size);
+str_t index_code_words(const struct index_data *data, int kind, size_t number, char *space,
+                       size_t size);
 
 struct entry_row {
     ref_t product_id;

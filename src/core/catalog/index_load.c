@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Building the index from the narrow tables: dictionaries, stores, packed entries, stock. No document is parsed. */
+/* Building the index from the narrow tables: dictionaries, stores, packed entries, stock. No
+ * document is parsed. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,10 +90,19 @@ static void each_code_words(struct index_data *data, uint32_t row,
     fn(&data->postings, data->texts.texts[data->source_type[row]], row);
 }
 
-/* A number the dictionary does not know (yet), or beyond what the group's key holds, reads as none. */
+/* A number the dictionary does not know (yet), or beyond what the group's key holds, reads as none.
+ */
 static uint16_t known_code(const struct index_data *data, int kind, int32_t number)
 {
     return (uint16_t)((size_t)number < data->code_count[kind] && number < 32768 ? number : 0);
+}
+
+/* Neighbours often carry the same text: compared before it is looked up. */
+static uint32_t keep_text(struct index_data *data, str_t text, uint32_t guess)
+{
+    if (guess < data->texts.count && str_eq(data->texts.texts[guess], text))
+        return guess;
+    return intern_put(&data->texts, text);
 }
 
 /* bulk: the words of all rows are posted at the end, by dictionary code, which is much cheaper. */
@@ -112,9 +122,8 @@ void index_put_row(struct index_data *data, const struct catalog_entry *entry, i
     data->specs_id[row] = entry->specs_id;
     data->listed[row] = (uint8_t)entry->listed;
     data->category[row] = (uint8_t)known_code(data, CODE_CATEGORY, entry->category);
-    data->class[row] = (uint8_t)(data->category[row]
-                                     ? data->codes[CODE_CATEGORY][data->category[row]].class
-                                     : 0);
+    data->class[row] =
+        (uint8_t)(data->category[row] ? data->codes[CODE_CATEGORY][data->category[row]].class : 0);
     data->charge_mask[row] = (uint8_t)entry->charge_mask;
     data->charge_mode[row] = (uint8_t)entry->charge_mode;
     data->price_unit[row] = (uint8_t)entry->price_unit;
@@ -124,8 +133,9 @@ void index_put_row(struct index_data *data, const struct catalog_entry *entry, i
     data->source[row] = known_code(data, CODE_SOURCE, entry->source);
     data->lead_h[row] = (uint16_t)entry->lead_h;
     data->sla_bp[row] = (uint16_t)entry->sla_bp;
-    data->name[row] = intern_put(&data->texts, entry->name);
-    data->source_type[row] = intern_put(&data->texts, entry->source_type);
+    data->name[row] = keep_text(data, entry->name, row ? data->name[row - 1] : 0);
+    data->source_type[row] =
+        keep_text(data, entry->source_type, row ? data->source_type[row - 1] : 0);
     int64_t specs = id_map_get(&data->specs_of, (uint64_t)entry->specs_id.value);
     data->specs[row] = specs < 0 ? 0 : (uint32_t)specs;
     data->vcpus_milli[row] = cap32(entry->vcpus_milli);
@@ -252,7 +262,6 @@ static err_t take_specs_row(struct ctx *ctx, const void *row, void *arg)
     return OK;
 }
 
-
 static err_t take_entry_row(struct ctx *ctx, const void *row, void *arg)
 {
     const struct entry_row *in = row;
@@ -271,6 +280,9 @@ static err_t take_stock_row(struct ctx *ctx, const void *row, void *arg)
     (void)ctx;
     /* SKUs of a product mostly follow each other. */
     int64_t at = data->last_row;
+    while ((size_t)at < data->count && at <= data->last_row + 1 &&
+           !ref_is(data->product[at], in->product_id))
+        at++;
     if ((size_t)at >= data->count || !ref_is(data->product[at], in->product_id))
         at = id_map_get(&data->row_of, (uint64_t)in->product_id.value);
     data->last_row = at < 0 ? 0 : at;
@@ -305,11 +317,13 @@ static err_t load_into(struct ctx *ctx, struct index_data *data)
     (void)intern_put(&data->spec_texts, STR("[]"));
     TRY(db_each(ctx, "SELECT id, specs FROM catalog_specs", NO_ARGS, &id_text_shape, take_specs_row,
                 data));
-    TRY(db_each(ctx, "SELECT product_id, codes, name, source_type FROM catalog_entry"
-                     " ORDER BY product_id",
+    TRY(db_each(ctx,
+                "SELECT product_id, codes, name, source_type FROM catalog_entry"
+                " ORDER BY product_id",
                 NO_ARGS, &entry_row_shape, take_entry_row, data));
-    TRY(db_each(ctx, "SELECT product_id, available - held AS sellable FROM catalog_stock"
-                     " WHERE available > held",
+    TRY(db_each(ctx,
+                "SELECT product_id, available - held AS sellable FROM catalog_stock"
+                " WHERE available > held",
                 NO_ARGS, &stock_row_shape, take_stock_row, data));
     index_post_all(data);
     postings_settle(&data->postings);
@@ -335,13 +349,15 @@ void index_data_free(struct index_data *data)
 {
     if (!data)
         return;
-    void *columns[] = {data->product, data->specs_id, data->listed, data->category, data->class,
-                       data->charge_mask, data->charge_mode, data->price_unit, data->store,
-                       data->region, data->accelerator, data->source, data->lead_h, data->sla_bp,
-                       data->name, data->source_type, data->specs, data->vcpus_milli,
-                       data->memory_mib, data->accelerator_count, data->stock, data->price_hour,
-                       data->price_from, data->group, data->groups, data->name_rank, data->stores, data->seen, data->codes[1],
-                       data->codes[2], data->codes[3], data->codes[4]};
+    void *columns[] = {
+        data->product,  data->specs_id,    data->listed,      data->category,
+        data->class,    data->charge_mask, data->charge_mode, data->price_unit,
+        data->store,    data->region,      data->accelerator, data->source,
+        data->lead_h,   data->sla_bp,      data->name,        data->source_type,
+        data->specs,    data->vcpus_milli, data->memory_mib,  data->accelerator_count,
+        data->stock,    data->price_hour,  data->price_from,  data->group,
+        data->groups,   data->name_rank,   data->stores,      data->seen,
+        data->codes[1], data->codes[2],    data->codes[3],    data->codes[4]};
     for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
         free(columns[i]);
     id_map_free(&data->row_of);

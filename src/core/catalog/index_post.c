@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Postings of all rows at once, when the index is built. Rows are grouped by each thing they are found by (name, source type,
- * store, codes); a word is read once for a group, and each word's rows become one bitmap. */
+/* Postings of all rows at once, when the index is built. Rows are grouped by each thing they are
+ * found by (name, source type, store, codes); a word is read once for a group, and each word's rows
+ * become one bitmap. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Words: Latin letters and digits in lower case, whole and in their parts (c5.12xlarge, c5, 12xlarge), found by prefix;
- * Chinese as single characters and pairs, so that one- and two-character queries are found. */
+/* Words: Latin letters and digits in lower case, whole and in their parts (c5.12xlarge, c5,
+ * 12xlarge), found by prefix; Chinese as single characters and pairs, so that one- and
+ * two-character queries are found. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -229,8 +230,8 @@ static roaring_bitmap_t *with_prefix(const struct postings *p, str_t prefix)
         if (count == sizeof(found) / sizeof(found[0])) {
             /* A one-letter prefix of very many words: fold what is there, go on. */
             roaring_bitmap_t *part = roaring_bitmap_or_many(count, found);
-            for (low++; low < p->sorted_count &&
-                        str_starts(p->tokens.texts[p->sorted[low]], prefix);
+            for (low++;
+                 low < p->sorted_count && str_starts(p->tokens.texts[p->sorted[low]], prefix);
                  low++)
                 roaring_bitmap_or_inplace(part, p->rows[p->sorted[low]]);
             return part;

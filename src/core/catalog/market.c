@@ -85,10 +85,9 @@ static bool read_offer(struct market *m, const str_t *f)
     if (!str_to_int(f[0], 0, (int64_t)m->region_count - 1, &region) || m->type_count == 0)
         return false;
     str_t currency = m->regions[region].currency;
-    m->offers[m->offer_count++] = (struct market_offer){(uint32_t)m->type_count - 1,
-                                                        (uint32_t)region, in_cny(f[1], currency),
-                                                        in_cny(f[3], currency),
-                                                        in_cny(f[4], currency)};
+    m->offers[m->offer_count++] =
+        (struct market_offer){(uint32_t)m->type_count - 1, (uint32_t)region, in_cny(f[1], currency),
+                              in_cny(f[3], currency), in_cny(f[4], currency)};
     return true;
 }
 

@@ -10,10 +10,10 @@ struct market_region {
     int store; /* index of the demo store that sells it, or -1 */
 };
 struct market_type {
-    str_t provider, name, family, arch, cpu_allocation, vcpus, memory, accelerator, accelerator_memory,
-        storage, network;
+    str_t provider, name, family, arch, cpu_allocation, vcpus, memory, accelerator,
+        accelerator_memory, storage, network;
     int64_t accelerator_count;
-    ref_t specs_id;         /* once stored */
+    ref_t specs_id;             /* once stored */
     struct catalog_entry entry; /* what the specifications give */
 };
 struct market_offer {
@@ -76,7 +76,7 @@ err_t import_put(struct import *import, struct import_product *product);
 /* PaaS and SaaS products of a store. */
 err_t import_generated(struct import *import);
 void import_offer_terms(struct import *import, struct import_product *product);
-void import_add_sku(struct import_product *product, const char *id, int charge, price_t price, int unit,
-                    const char *term);
+void import_add_sku(struct import_product *product, const char *id, int charge, price_t price,
+                    int unit, const char *term);
 
 #endif

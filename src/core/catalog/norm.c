@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Norms: per category, what a product must and may say about itself. Versioned documents in the database, installed from
- * those embedded at build; a product is checked against the document it names. */
+/* Norms: per category, what a product must and may say about itself. Versioned documents in the
+ * database, installed from those embedded at build; a product is checked against the document it
+ * names. */
 #include "catalog_internal.h"
 #include "crypto/crypto.h"
 
@@ -80,7 +81,8 @@ static err_t install_one(struct ctx *ctx, str_t document)
     str_t category = json_get_text(norm, "category");
     int class = 0;
     if (!names_find(&product_class_names, json_get_text(norm, "class"), &class))
-        return refuse(ctx, ERR_INTERNAL, "norm_damaged", STR_FMT " has no class", STR_ARG(category));
+        return refuse(ctx, ERR_INTERNAL, "norm_damaged", STR_FMT " has no class",
+                      STR_ARG(category));
     struct catalog_code code = {.kind = CODE_CATEGORY,
                                 .class = class,
                                 .code = category,
@@ -98,11 +100,11 @@ static err_t install_one(struct ctx *ctx, str_t document)
 
 /* The hub regions of the national network; GB/T 2260 codes where a hub has one. */
 static const char *const regions[][3] = {
-    {"130700", "张家口", "Zhangjiakou"},    {"CN-YRD", "长三角示范区", "Yangtze Delta Zone"},
-    {"340200", "芜湖", "Wuhu"},             {"440200", "韶关", "Shaoguan"},
-    {"CN-TIANFU", "天府", "Tianfu"},        {"500000", "重庆", "Chongqing"},
-    {"CN-GUIAN", "贵安", "Gui'an"},         {"150123", "和林格尔", "Horinger"},
-    {"621000", "庆阳", "Qingyang"},         {"640500", "中卫", "Zhongwei"},
+    {"130700", "张家口", "Zhangjiakou"}, {"CN-YRD", "长三角示范区", "Yangtze Delta Zone"},
+    {"340200", "芜湖", "Wuhu"},          {"440200", "韶关", "Shaoguan"},
+    {"CN-TIANFU", "天府", "Tianfu"},     {"500000", "重庆", "Chongqing"},
+    {"CN-GUIAN", "贵安", "Gui'an"},      {"150123", "和林格尔", "Horinger"},
+    {"621000", "庆阳", "Qingyang"},      {"640500", "中卫", "Zhongwei"},
 };
 
 err_t catalog_install(struct ctx *ctx)
@@ -163,10 +165,9 @@ static const char *value_problem(const struct json *field, str_t value, bool *ou
         return str_is(value, "true") || str_is(value, "false") ? NULL : "wrong_type";
     if (str_is(type, "text"))
         return str_utf8_count(value) <= (size_t)json_get_int(field, "max_length", 60) ? NULL
-                                                                                    : "too_long";
+                                                                                      : "too_long";
     int64_t number, bound;
-    if (!spec_decimal(value, &number) ||
-        (str_is(type, "integer") && number % 1000000 != 0))
+    if (!spec_decimal(value, &number) || (str_is(type, "integer") && number % 1000000 != 0))
         return "wrong_type";
     *out_code_range = true;
     if (spec_decimal(json_get_text(field, "min"), &bound) && number < bound)
@@ -186,26 +187,26 @@ static void check_one(struct ctx *ctx, const struct json *fields, const struct s
             field = json_at(fields, i);
     if (!field) {
         (void)refuse_field(ctx, str_printf(ctx->arena, "/specs/%zu/code", index), "unknown_spec",
-                            "the norm knows no " STR_FMT, STR_ARG(spec->code));
+                           "the norm knows no " STR_FMT, STR_ARG(spec->code));
         return;
     }
     for (size_t i = 0; i < index; i++)
         if (str_eq(specs[i].code, spec->code))
             (void)refuse_field(ctx, str_printf(ctx->arena, "/specs/%zu/code", index),
-                                "duplicate_spec", STR_FMT " stands twice", STR_ARG(spec->code));
+                               "duplicate_spec", STR_FMT " stands twice", STR_ARG(spec->code));
     str_t unit = json_get_text(field, "unit");
     if (!str_eq(unit, spec->unit))
         (void)refuse_field(ctx, str_printf(ctx->arena, "/specs/%zu/unit", index), "wrong_unit",
-                            "expected \"" STR_FMT "\"", STR_ARG(unit));
+                           "expected \"" STR_FMT "\"", STR_ARG(unit));
     bool range;
     const char *problem = value_problem(field, spec->value, &range);
     if (problem && range)
         (void)refuse_field(ctx, str_printf(ctx->arena, "/specs/%zu/value", index), problem,
-                            "within " STR_FMT " and " STR_FMT, STR_ARG(json_get_text(field, "min")),
-                            STR_ARG(json_get_text(field, "max")));
+                           "within " STR_FMT " and " STR_FMT, STR_ARG(json_get_text(field, "min")),
+                           STR_ARG(json_get_text(field, "max")));
     else if (problem)
         (void)refuse_field(ctx, str_printf(ctx->arena, "/specs/%zu/value", index), problem,
-                            "not a value of " STR_FMT, STR_ARG(spec->code));
+                           "not a value of " STR_FMT, STR_ARG(spec->code));
 }
 
 err_t catalog_check_specs(struct ctx *ctx, str_t category, int64_t norm_version,
@@ -215,7 +216,8 @@ err_t catalog_check_specs(struct ctx *ctx, str_t category, int64_t norm_version,
     err_t err = catalog_norm(ctx, category, norm_version, &document);
     if (err == ERR_NOT_FOUND) {
         problem_clear(ctx);
-        (void)refuse_field(ctx, STR("/category_code"), "not_in_list", "no norm of this name and version");
+        (void)refuse_field(ctx, STR("/category_code"), "not_in_list",
+                           "no norm of this name and version");
         ctx->problem.reason = "unknown_category";
         return ERR_INPUT;
     }
@@ -233,7 +235,7 @@ err_t catalog_check_specs(struct ctx *ctx, str_t category, int64_t norm_version,
             there = str_eq(specs[k].code, json_get_text(field, "code"));
         if (!there)
             (void)refuse_field(ctx, STR("/specs"), "missing_spec", STR_FMT " is required",
-                                STR_ARG(json_get_text(field, "code")));
+                               STR_ARG(json_get_text(field, "code")));
     }
     if (ctx->problem.error_count == before)
         return OK;

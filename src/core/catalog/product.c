@@ -2,11 +2,15 @@
 /* Products: their states, and reading one with its version and SKUs. */
 #include "catalog_internal.h"
 
-static const char *const state_name[] = {NULL, "draft", "reviewing", "listed", "rejected", "paused", "delisted"};
-static const char *const event_name[] = {NULL, "submit", "list", "reject", "pause", "resume", "delist"};
-static const char *const charge_name[] = {NULL, "on_demand", "reserved", "spot", "one_off", "trial"};
+static const char *const state_name[] = {NULL,       "draft",  "reviewing", "listed",
+                                         "rejected", "paused", "delisted"};
+static const char *const event_name[] = {NULL,    "submit", "list",  "reject",
+                                         "pause", "resume", "delist"};
+static const char *const charge_name[] = {NULL,   "on_demand", "reserved",
+                                          "spot", "one_off",   "trial"};
 static const char *const unit_name[] = {NULL, "hour", "month", "year", "once"};
-static const char *const usage_name[] = {NULL, "interactive", "batch", "api", "dedicated", "shared"};
+static const char *const usage_name[] = {NULL,  "interactive", "batch",
+                                         "api", "dedicated",   "shared"};
 const struct names product_state_names = NAMES(state_name);
 static const struct names product_event_names = NAMES(event_name);
 const struct names charge_mode_names = NAMES(charge_name);
@@ -53,9 +57,9 @@ static const struct field product_fields[] = {
 };
 const struct shape product_shape = SHAPE(struct product, product_fields);
 
-#define PRODUCT_COLUMNS                                                                            \
-    "SELECT id, state, version, last_event_id, store_id, org_id, listing_event_id, external_id,"  \
-    " provider_version, listed_version, latest_version, listed_at, created_at, updated_at"        \
+#define PRODUCT_COLUMNS                                                                          \
+    "SELECT id, state, version, last_event_id, store_id, org_id, listing_event_id, external_id," \
+    " provider_version, listed_version, latest_version, listed_at, created_at, updated_at"       \
     " FROM catalog_product"
 
 err_t product_load(struct ctx *ctx, ref_t id, struct product *out)

@@ -114,7 +114,8 @@ static err_t price_lines(struct ctx *ctx, const struct quote_line *lines, size_t
         TRY(catalog_can_order(ctx, sku, &out[i].store, lines[i].quantity, pointer));
         TRY(catalog_price(ctx, sku, lines[i].quantity, &out[i].price));
         if (!money_add(*out_payable, out[i].price.payable, out_payable))
-            return refuse(ctx, ERR_INPUT, "amount_too_large", "the sum is beyond what can be priced");
+            return refuse(ctx, ERR_INPUT, "amount_too_large",
+                          "the sum is beyond what can be priced");
     }
     return OK;
 }

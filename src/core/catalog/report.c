@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Products as providers report them: versions are written once, provider_version only rises, the SKUs, prices and stock
- * of the listed version are brought up to date with it. */
+/* Products as providers report them: versions are written once, provider_version only rises, the
+ * SKUs, prices and stock of the listed version are brought up to date with it. */
 #include "catalog_internal.h"
 #include "crypto/crypto.h"
 
@@ -15,7 +15,8 @@ static str_t report_text(struct ctx *ctx, const struct product_report *in)
     return buf_str(&text);
 }
 
-/* What makes two reports the same: all but the provider's own number of it, and stock, which has its own time. */
+/* What makes two reports the same: all but the provider's own number of it, and stock, which has
+ * its own time. */
 static void report_digest(struct ctx *ctx, const struct product_report *in, uint8_t out[SM3_BYTES])
 {
     struct product_report same = *in;
@@ -67,15 +68,23 @@ static const struct shape version_head_shape = SHAPE(struct version_head, versio
 
 static err_t load_version(struct ctx *ctx, ref_t product, int64_t number, struct version_head *out)
 {
-    return db_one(ctx,
-                  "SELECT digest, report FROM catalog_version WHERE product_id = $1 AND number = $2",
-                  ARGS(A(product), A(number)), &version_head_shape, out);
+    return db_one(
+        ctx, "SELECT digest, report FROM catalog_version WHERE product_id = $1 AND number = $2",
+        ARGS(A(product), A(number)), &version_head_shape, out);
 }
 
 /* ---- facts ---- */
-static err_t tell(struct ctx *ctx, int type, const struct product *product, str_t state,
-                  const struct product_report *in, str_t digest, str_t reason, ref_t *out_event)
+struct news {
+    int type;
+    const char *state, *reason;
+    const struct product_report *in; /* with its digest, or NULL */
+    str_t digest;
+};
+
+static err_t tell(struct ctx *ctx, const struct product *product, const struct news *news,
+                  ref_t *out_event)
 {
+    const struct product_report *in = news->in;
     struct buf text;
     struct jw w;
     buf_init(&text, ctx->arena, 4096);
@@ -85,16 +94,16 @@ static err_t tell(struct ctx *ctx, int type, const struct product *product, str_
     jw_put_ref(&w, "store_id", "sto", product->store_id);
     jw_put_text(&w, "external_product_id", product->external_id);
     jw_put_int(&w, "product_version", product->latest_version);
-    jw_put_text(&w, "state", state);
+    jw_put_text(&w, "state", str_of(news->state));
     if (in) {
         jw_put_text(&w, "name", in->name);
         jw_put_text(&w, "category", in->category_code);
-        jw_put_text(&w, "digest_sm3", hex_encode(ctx->arena, digest));
+        jw_put_text(&w, "digest_sm3", hex_encode(ctx->arena, news->digest));
     }
-    if (reason.len)
-        jw_put_text(&w, "reason", reason);
+    if (news->reason)
+        jw_put_text(&w, "reason", str_of(news->reason));
     jw_end_object(&w);
-    struct fact fact = {.type = type,
+    struct fact fact = {.type = news->type,
                         .object_prefix = "prd",
                         .object = product->m.id,
                         .root = product->store_id,
@@ -110,7 +119,8 @@ static err_t list_version(struct ctx *ctx, struct product *product, const struct
                           str_t digest)
 {
     ref_t event;
-    TRY(tell(ctx, FACT_PRODUCT_LIST, product, STR("listed"), in, digest, STR(""), &event));
+    const struct news news = {FACT_PRODUCT_LIST, "listed", NULL, in, digest};
+    TRY(tell(ctx, product, &news, &event));
     TRY(fsm_fire(ctx, &product_fsm, &product->m, PRODUCT_LIST, event));
     product->listed_version = product->latest_version;
     product->listed_at = ctx->now;
@@ -123,11 +133,13 @@ static err_t list_version(struct ctx *ctx, struct product *product, const struct
     return catalog_entry_rebuild(ctx, product->m.id);
 }
 
-static err_t move(struct ctx *ctx, struct product *product, int event, int state, str_t reason)
+static err_t move(struct ctx *ctx, struct product *product, int event, int state,
+                  const char *reason)
 {
     ref_t fact;
-    TRY(tell(ctx, FACT_PRODUCT_STATE, product, str_of(names_of(&product_state_names, state)), NULL,
-             STR(""), reason, &fact));
+    const struct news news = {
+        FACT_PRODUCT_STATE, names_of(&product_state_names, state), reason, NULL, {0}};
+    TRY(tell(ctx, product, &news, &fact));
     TRY(fsm_fire(ctx, &product_fsm, &product->m, event, fact));
     return product->listed_version ? catalog_entry_rebuild(ctx, product->m.id) : OK;
 }
@@ -225,11 +237,12 @@ static err_t add_version(struct ctx *ctx, const struct store *store, struct prod
     TRY(catalog_version_insert(ctx, product->m.id, product->latest_version, in, digest,
                                report_text(ctx, in), specs));
     if (product->m.state == PRODUCT_DELISTED || product->m.state == PRODUCT_REJECTED)
-        TRY(move(ctx, product, PRODUCT_SUBMIT, PRODUCT_REVIEWING, STR("")));
+        TRY(move(ctx, product, PRODUCT_SUBMIT, PRODUCT_REVIEWING, NULL));
     if (store->auto_listing)
         return list_version(ctx, product, in, digest);
     ref_t event;
-    return tell(ctx, FACT_PRODUCT_STATE, product, STR("reviewing"), in, digest, STR(""), &event);
+    const struct news news = {FACT_PRODUCT_STATE, "reviewing", NULL, in, digest};
+    return tell(ctx, product, &news, &event);
 }
 
 static err_t give_skus(struct ctx *ctx, const struct product *product, struct product_reported *out)
@@ -292,7 +305,7 @@ err_t catalog_delist(struct ctx *ctx, ref_t store, str_t external_id, struct pro
         return refuse(ctx, ERR_NOT_FOUND, "not_found", "no such product");
     if (out->m.state == PRODUCT_DELISTED)
         return OK;
-    return move(ctx, out, PRODUCT_DELIST, PRODUCT_DELISTED, STR("by the provider"));
+    return move(ctx, out, PRODUCT_DELIST, PRODUCT_DELISTED, "by the provider");
 }
 
 err_t catalog_review(struct ctx *ctx, ref_t id, bool approve, str_t reason, struct product *out)
@@ -304,7 +317,8 @@ err_t catalog_review(struct ctx *ctx, ref_t id, bool approve, str_t reason, stru
     if (out->latest_version == out->listed_version)
         return refuse(ctx, ERR_STATE, "illegal_transition", "nothing waits for a review");
     if (!approve && out->m.state == PRODUCT_REVIEWING)
-        return move(ctx, out, PRODUCT_REJECT, PRODUCT_REJECTED, reason);
+        return move(ctx, out, PRODUCT_REJECT, PRODUCT_REJECTED,
+                    reason.len ? str_z(ctx->arena, reason) : NULL);
     if (!approve)
         return refuse(ctx, ERR_STATE, "illegal_transition", "the product is %s",
                       names_of(&product_state_names, out->m.state));

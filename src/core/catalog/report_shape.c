@@ -42,21 +42,21 @@ static const struct field source_fields[] = {
 };
 const struct shape source_shape = SHAPE(struct product_source, source_fields);
 
-#define REPORT_FIELDS                                                                              \
-    FIELD(struct product_report, provider_version, 1, INT64_MAX, FIELD_REQUIRED),                  \
-        FIELD(struct product_report, name, 1, 120, FIELD_REQUIRED),                                \
-        FIELD(struct product_report, category_code, 1, 60, FIELD_REQUIRED),                        \
-        FIELD(struct product_report, norm_version, 1, 1000000, FIELD_REQUIRED),                    \
-        FIELD_ARRAY(struct product_report, specs, spec_count, &spec_shape, 0, SPECS_MAX,           \
-                    FIELD_REQUIRED),                                                               \
-        FIELD(struct product_report, description, 0, 4000, 0),                                     \
-        FIELD_ENUM(struct product_report, usage_mode, &usage_mode_names, FIELD_REQUIRED),          \
-        FIELD(struct product_report, usage_guide, 0, 4000, 0),                                     \
-        FIELD(struct product_report, tool_url, 0, 400, 0),                                         \
-        FIELD(struct product_report, delivery_mode, 0, 60, 0),                                     \
-        FIELD(struct product_report, sla_bp, 0, 10000, 0),                                         \
-        FIELD_ARRAY(struct product_report, skus, sku_count, &sku_report_shape, 1, SKUS_MAX,        \
-                    FIELD_REQUIRED),                                                               \
+#define REPORT_FIELDS                                                                       \
+    FIELD(struct product_report, provider_version, 1, INT64_MAX, FIELD_REQUIRED),           \
+        FIELD(struct product_report, name, 1, 120, FIELD_REQUIRED),                         \
+        FIELD(struct product_report, category_code, 1, 60, FIELD_REQUIRED),                 \
+        FIELD(struct product_report, norm_version, 1, 1000000, FIELD_REQUIRED),             \
+        FIELD_ARRAY(struct product_report, specs, spec_count, &spec_shape, 0, SPECS_MAX,    \
+                    FIELD_REQUIRED),                                                        \
+        FIELD(struct product_report, description, 0, 4000, 0),                              \
+        FIELD_ENUM(struct product_report, usage_mode, &usage_mode_names, FIELD_REQUIRED),   \
+        FIELD(struct product_report, usage_guide, 0, 4000, 0),                              \
+        FIELD(struct product_report, tool_url, 0, 400, 0),                                  \
+        FIELD(struct product_report, delivery_mode, 0, 60, 0),                              \
+        FIELD(struct product_report, sla_bp, 0, 10000, 0),                                  \
+        FIELD_ARRAY(struct product_report, skus, sku_count, &sku_report_shape, 1, SKUS_MAX, \
+                    FIELD_REQUIRED),                                                        \
         FIELD_OBJECT(struct product_report, source, &source_shape, 0)
 
 static const struct field product_report_fields[] = {REPORT_FIELDS};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SKUs of the listed version, brought up to date by reports: terms, price with its history, stock; and the product's row in
- * the index's table. */
+/* SKUs of the listed version, brought up to date by reports: terms, price with its history, stock;
+ * and the product's row in the index's table. */
 #include "catalog_internal.h"
 
 /* ---- SKUs of the version that is listed ---- */
@@ -75,7 +75,8 @@ static err_t update_sku(struct ctx *ctx, ref_t product, const struct sku_head *h
     return catalog_stock_report(ctx, head->id, product, &in->inventory, &older);
 }
 
-err_t catalog_skus_apply(struct ctx *ctx, ref_t product, const struct sku_report *skus, size_t count)
+err_t catalog_skus_apply(struct ctx *ctx, ref_t product, const struct sku_report *skus,
+                         size_t count)
 {
     struct sku_head *heads;
     size_t head_count;
@@ -145,10 +146,10 @@ err_t catalog_entry_rebuild(struct ctx *ctx, ref_t product)
     TRY(catalog_product(ctx, product, 0, &view));
     TRY(read_specs(ctx, view.specs, &specs, &spec_count));
     struct catalog_entry entry = {.product_id = product,
-                          .store_id = view.product.store_id,
-                          .listed = view.product.m.state == PRODUCT_LISTED,
-                          .sla_bp = view.sla_bp,
-                          .name = view.name};
+                                  .store_id = view.product.store_id,
+                                  .listed = view.product.m.state == PRODUCT_LISTED,
+                                  .sla_bp = view.sla_bp,
+                                  .name = view.name};
     TRY(catalog_specs_id(ctx, view.specs, &entry.specs_id));
     TRY(catalog_code_number(ctx, CODE_CATEGORY, view.category, &entry.category));
     TRY(add_source(ctx, view.source, &entry));
@@ -206,11 +207,11 @@ err_t catalog_report_price(struct ctx *ctx, ref_t store, str_t external_id, str_
                       product.provider_version);
     if (provider_version > product.provider_version) {
         TRY(set_price(ctx, &sku, unit_price));
-        TRY(db_exec_one(ctx,
-                        "UPDATE catalog_product SET provider_version = $2, updated_at = $3"
-                        " WHERE id = $1 AND provider_version = $4",
-                        ARGS(A(product.m.id), A(provider_version), A(ctx->now),
-                             A(product.provider_version))));
+        TRY(db_exec_one(
+            ctx,
+            "UPDATE catalog_product SET provider_version = $2, updated_at = $3"
+            " WHERE id = $1 AND provider_version = $4",
+            ARGS(A(product.m.id), A(provider_version), A(ctx->now), A(product.provider_version))));
         product.provider_version = provider_version;
         if (product.listed_version)
             TRY(catalog_entry_rebuild(ctx, product.m.id));

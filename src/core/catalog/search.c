@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Searching: text by postings, then one pass over typed columns. Facet filters are judged per group of rows that are alike in
- * all facets. Each facet is counted over the hits of all other filters: a group that fails exactly one facet counts in that
- * facet only. Results of whole searches are remembered until what they
- * depend on changes. */
+/* Searching: text by postings, then one pass over typed columns. Facet filters are judged per group
+ * of rows that are alike in all facets. Each facet is counted over the hits of all other filters: a
+ * group that fails exactly one facet counts in that facet only. Results of whole searches are
+ * remembered until what they depend on changes. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,7 +92,8 @@ static int64_t generation_of(struct catalog_index *index, const struct search *s
                             : -atomic_load(&index->content_generation);
 }
 
-static bool cache_find(struct catalog_index *index, struct plan *plan, str_t key, int64_t generation)
+static bool cache_find(struct catalog_index *index, struct plan *plan, str_t key,
+                       int64_t generation)
 {
     uint64_t hash = str_hash(key);
     bool found = false;
@@ -175,9 +176,12 @@ static size_t code_of(const struct index_data *data, int facet, str_t value)
 /* Stores count from 1 here, so that 0 is "no such code" everywhere. */
 static void resolve(struct ctx *ctx, const struct index_data *data, struct plan *plan)
 {
-    const size_t codes[FACET_COUNT] = {data->code_count[CODE_CATEGORY],    4,
-                                       data->store_count + 1,              data->code_count[CODE_REGION],
-                                       data->code_count[CODE_ACCELERATOR], CHARGE_BITS};
+    const size_t codes[FACET_COUNT] = {data->code_count[CODE_CATEGORY],
+                                       4,
+                                       data->store_count + 1,
+                                       data->code_count[CODE_REGION],
+                                       data->code_count[CODE_ACCELERATOR],
+                                       CHARGE_BITS};
     for (int f = 0; f < FACET_COUNT; f++) {
         plan->codes[f] = codes[f] ? codes[f] : 1;
         plan->counts[f] = NEW_ARRAY(ctx, uint32_t, plan->codes[f]);
@@ -203,8 +207,7 @@ static inline bool passes_ranges(const struct index_data *d, const struct search
         return false;
     if (s->accelerator_count_min && d->accelerator_count[row] < s->accelerator_count_min)
         return false;
-    if (s->price_max.e10 &&
-        (d->price_hour[row] == 0 || d->price_hour[row] > s->price_max.e10))
+    if (s->price_max.e10 && (d->price_hour[row] == 0 || d->price_hour[row] > s->price_max.e10))
         return false;
     return !s->in_stock || d->stock[row] > 0;
 }
@@ -220,8 +223,8 @@ enum { FAILS_ALL = 0xff };
 /* Which facets the rows of a group fail, as bits; FAILS_ALL when they count nowhere. */
 static uint8_t judge(const struct index_data *d, const struct plan *p, const struct index_group *g)
 {
-    const size_t code[FACET_COUNT] = {g->category, g->class, (size_t)g->store + 1, g->region,
-                                      g->accelerator, 0};
+    const size_t code[FACET_COUNT] = {g->category, g->class,       (size_t)g->store + 1,
+                                      g->region,   g->accelerator, 0};
     unsigned fail = 0;
     if (!g->listed || !d->stores[g->store].open)
         return FAILS_ALL;
@@ -239,8 +242,8 @@ static uint8_t judge(const struct index_data *d, const struct plan *p, const str
 
 static void count_in(struct plan *p, const struct index_group *g, int facet, uint32_t rows)
 {
-    const size_t code[FACET_COUNT] = {g->category, g->class, (size_t)g->store + 1, g->region,
-                                      g->accelerator, 0};
+    const size_t code[FACET_COUNT] = {g->category, g->class,       (size_t)g->store + 1,
+                                      g->region,   g->accelerator, 0};
     if (facet != FACET_CHARGE) {
         p->counts[facet][code[facet]] += rows;
         return;
@@ -272,7 +275,8 @@ static int place_order(const struct place *a, const struct place *b)
     return (a->id > b->id) - (a->id < b->id);
 }
 
-/* Ascending keys; products without an hourly price come last. Relevance: whole words before prefixes, then price. */
+/* Ascending keys; products without an hourly price come last. Relevance: whole words before
+ * prefixes, then price. */
 static inline int64_t key_of(const struct index_data *d, const struct plan *p, uint32_t row)
 {
     int64_t price = d->price_hour[row] ? d->price_hour[row] : INT64_C(1) << 60;
@@ -309,8 +313,8 @@ static inline void offer(const struct index_data *d, struct plan *p, uint32_t ro
 }
 
 struct pass {
-    uint8_t *fails;  /* by group */
-    uint32_t *rows;  /* hits of everything but facets, by group */
+    uint8_t *fails; /* by group */
+    uint32_t *rows; /* hits of everything but facets, by group */
     bool ranges;
     bool whole; /* no filter but facets: the groups know their counts */
 };
@@ -365,9 +369,9 @@ static void run(struct ctx *ctx, const struct index_data *data, struct plan *pla
         pass.rows[g] = pass.whole ? data->groups[g].rows : 0;
     }
     plan->after = plan->search->after;
-    plan->after_place =
-        (struct place){plan->search->after_key, plan->search->after_id.value, 0};
-    if (plan->after) { /* ranks of names move when names come: go on from where the product stands now */
+    plan->after_place = (struct place){plan->search->after_key, plan->search->after_id.value, 0};
+    if (plan->after) { /* ranks of names move when names come: go on from where the product stands
+                          now */
         int64_t row = id_map_get(&data->row_of, (uint64_t)plan->search->after_id.value);
         if (row >= 0 && plan->search->sort == SORT_NAME)
             plan->after_place.key = key_of(data, plan, (uint32_t)row);
@@ -386,7 +390,8 @@ static str_t label_of(const struct index_data *data, int facet, size_t code, str
     static const char *const class_zh[] = {"", "基础设施", "平台", "软件"};
     static const char *const class_en[] = {"", "Infrastructure", "Platform", "Software"};
     static const char *const charge_zh[] = {"", "按量付费", "包周期", "竞价", "一次性", "试用"};
-    static const char *const charge_en[] = {"", "On demand", "Reserved", "Spot", "One-off", "Trial"};
+    static const char *const charge_en[] = {"",     "On demand", "Reserved",
+                                            "Spot", "One-off",   "Trial"};
     static const int kinds[FACET_COUNT] = {CODE_CATEGORY, 0, 0, CODE_REGION, CODE_ACCELERATOR, 0};
     if (facet == FACET_CLASS) {
         *out_zh = str_of(class_zh[code]);
@@ -442,13 +447,15 @@ static void give_hit(struct ctx *ctx, const struct index_data *d, uint32_t row,
                      struct search_hit *out)
 {
     static const struct index_code none = {0};
-    const struct index_code *region =
-        d->region[row] < d->code_count[CODE_REGION] ? &d->codes[CODE_REGION][d->region[row]] : &none;
+    const struct index_code *region = d->region[row] < d->code_count[CODE_REGION]
+                                          ? &d->codes[CODE_REGION][d->region[row]]
+                                          : &none;
     const struct index_code *category = d->category[row] < d->code_count[CODE_CATEGORY]
                                             ? &d->codes[CODE_CATEGORY][d->category[row]]
                                             : &none;
-    const struct index_code *source =
-        d->source[row] < d->code_count[CODE_SOURCE] ? &d->codes[CODE_SOURCE][d->source[row]] : &none;
+    const struct index_code *source = d->source[row] < d->code_count[CODE_SOURCE]
+                                          ? &d->codes[CODE_SOURCE][d->source[row]]
+                                          : &none;
     const struct index_store *store = &d->stores[d->store[row]];
     struct arena *arena = ctx->arena;
     str_t rest = source->code, provider = {0};

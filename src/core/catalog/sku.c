@@ -32,19 +32,19 @@ static const struct field sku_fields[] = {
 static const struct shape sku_shape = SHAPE(struct sku, sku_fields);
 
 /* A listed version whose SKU was taken away reads as delisted: nobody buys it. */
-#define SKU_COLUMNS                                                                                \
-    "SELECT k.id AS id, k.product_id AS product_id, p.store_id AS store_id,"                       \
-    " p.org_id AS provider_org_id, k.external_id AS external_sku_id,"                              \
-    " p.external_id AS external_product_id, v.name AS product_name, v.category AS category,"       \
-    " s.specs AS specs, k.region_code AS region_code, p.listed_version AS product_version,"        \
-    " CASE WHEN k.active = 1 THEN p.state ELSE 6 END AS product_state,"                            \
-    " k.charge_mode AS charge_mode, k.price_unit AS price_unit, k.rate_bp AS rate_bp,"             \
-    " k.lead_h AS lead_h, v.sla_bp AS sla_bp, k.min_qty AS min_qty, k.max_qty AS max_qty,"         \
-    " k.unit_price AS unit_price, k.setup_fee AS setup_fee, k.term AS term,"                       \
-    " CASE WHEN t.available > t.held THEN t.available - t.held ELSE 0 END AS stock_available,"     \
-    " t.total AS stock_total, t.as_of AS stock_as_of"                                              \
-    " FROM catalog_sku k JOIN catalog_product p ON p.id = k.product_id"                            \
-    " JOIN catalog_version v ON v.product_id = p.id AND v.number = p.listed_version"               \
+#define SKU_COLUMNS                                                                            \
+    "SELECT k.id AS id, k.product_id AS product_id, p.store_id AS store_id,"                   \
+    " p.org_id AS provider_org_id, k.external_id AS external_sku_id,"                          \
+    " p.external_id AS external_product_id, v.name AS product_name, v.category AS category,"   \
+    " s.specs AS specs, k.region_code AS region_code, p.listed_version AS product_version,"    \
+    " CASE WHEN k.active = 1 THEN p.state ELSE 6 END AS product_state,"                        \
+    " k.charge_mode AS charge_mode, k.price_unit AS price_unit, k.rate_bp AS rate_bp,"         \
+    " k.lead_h AS lead_h, v.sla_bp AS sla_bp, k.min_qty AS min_qty, k.max_qty AS max_qty,"     \
+    " k.unit_price AS unit_price, k.setup_fee AS setup_fee, k.term AS term,"                   \
+    " CASE WHEN t.available > t.held THEN t.available - t.held ELSE 0 END AS stock_available," \
+    " t.total AS stock_total, t.as_of AS stock_as_of"                                          \
+    " FROM catalog_sku k JOIN catalog_product p ON p.id = k.product_id"                        \
+    " JOIN catalog_version v ON v.product_id = p.id AND v.number = p.listed_version"           \
     " JOIN catalog_specs s ON s.id = v.specs_id JOIN catalog_stock t ON t.sku_id = k.id"
 
 err_t catalog_sku(struct ctx *ctx, ref_t id, struct sku *out)
@@ -103,8 +103,8 @@ err_t catalog_can_order(struct ctx *ctx, const struct sku *sku, const struct sto
                       STR_ARG(pointer), names_of(&store_state_names, store->m.state));
     if (quantity < sku->min_qty || quantity > sku->max_qty) {
         (void)refuse_field(ctx, str_printf(ctx->arena, STR_FMT "/quantity", STR_ARG(pointer)),
-                     "out_of_range", "%d is not within %d and %d", quantity, sku->min_qty,
-                     sku->max_qty);
+                           "out_of_range", "%d is not within %d and %d", quantity, sku->min_qty,
+                           sku->max_qty);
         ctx->problem.reason = "quantity_out_of_bounds";
         return ERR_INPUT;
     }

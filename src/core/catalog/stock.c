@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stock: sellable = last reported available - our holds which that report cannot contain yet. A stock row carries the
- * sum of those holds and the newest of them; each hold names the one before it, so that no index on a random key is
- * needed. A hold is open until it is given back or contained in a later report. */
+/* Stock: sellable = last reported available - our holds which that report cannot contain yet. A
+ * stock row carries the sum of those holds and the newest of them; each hold names the one before
+ * it, so that no index on a random key is needed. A hold is open until it is given back or
+ * contained in a later report. */
 #include "catalog_internal.h"
 
 struct hold {
@@ -10,9 +11,9 @@ struct hold {
     utc_t acknowledged_at;
 };
 static const struct field hold_fields[] = {
-    FIELD_REF(struct hold, item_id, "itm", 0),    FIELD_REF(struct hold, sku_id, "sku", 0),
-    FIELD_REF(struct hold, prev_item, "itm", 0),  FIELD(struct hold, quantity, 1, INT32_MAX, 0),
-    FIELD(struct hold, phase, 1, 3, 0),           FIELD(struct hold, acknowledged_at, 0, 0, 0),
+    FIELD_REF(struct hold, item_id, "itm", 0),   FIELD_REF(struct hold, sku_id, "sku", 0),
+    FIELD_REF(struct hold, prev_item, "itm", 0), FIELD(struct hold, quantity, 1, INT32_MAX, 0),
+    FIELD(struct hold, phase, 1, 3, 0),          FIELD(struct hold, acknowledged_at, 0, 0, 0),
 };
 static const struct shape hold_shape = SHAPE(struct hold, hold_fields);
 
@@ -22,12 +23,9 @@ struct stock {
     utc_t as_of;
 };
 static const struct field stock_fields[] = {
-    FIELD_REF(struct stock, sku_id, "sku", 0),
-    FIELD_REF(struct stock, product_id, "prd", 0),
-    FIELD_REF(struct stock, last_item, "itm", 0),
-    FIELD(struct stock, available, 0, INT64_MAX, 0),
-    FIELD(struct stock, held, 0, INT64_MAX, 0),
-    FIELD(struct stock, total, 0, INT64_MAX, 0),
+    FIELD_REF(struct stock, sku_id, "sku", 0),    FIELD_REF(struct stock, product_id, "prd", 0),
+    FIELD_REF(struct stock, last_item, "itm", 0), FIELD(struct stock, available, 0, INT64_MAX, 0),
+    FIELD(struct stock, held, 0, INT64_MAX, 0),   FIELD(struct stock, total, 0, INT64_MAX, 0),
     FIELD(struct stock, as_of, 0, 0, 0),
 };
 static const struct shape stock_shape = SHAPE(struct stock, stock_fields);
@@ -68,7 +66,8 @@ err_t catalog_take(struct ctx *ctx, ref_t sku, ref_t item, int32_t quantity)
     return touch_of_sku(ctx, sku);
 }
 
-/* A hold already contained in a report is not given back here: only the provider's next report frees it. */
+/* A hold already contained in a report is not given back here: only the provider's next report
+ * frees it. */
 err_t catalog_give_back(struct ctx *ctx, ref_t sku, ref_t item, int32_t quantity)
 {
     int64_t changed = 0;
@@ -100,7 +99,8 @@ err_t catalog_stock_insert(struct ctx *ctx, ref_t sku, ref_t product, const stru
                    ARGS(A(sku), A(product), A(in->available), A(in->total), A(in->as_of)), NULL);
 }
 
-/* Walks the holds from the newest: those a report of this moment contains are closed, the others are linked anew. */
+/* Walks the holds from the newest: those a report of this moment contains are closed, the others
+ * are linked anew. */
 static err_t keep_holds(struct ctx *ctx, ref_t newest, utc_t as_of, int64_t *out_held,
                         ref_t *out_newest)
 {

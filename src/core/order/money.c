@@ -19,17 +19,16 @@ err_t order_take_money(struct ctx *ctx, const struct order_whole *whole, hash_t 
                               out_digest);
 }
 
-static err_t insert_payment(struct ctx *ctx, const struct order *parent, ref_t payment,
-                            ref_t event_id)
+static err_t insert_payment(struct ctx *ctx, const struct payment *payment)
 {
     return db_exec_one(ctx,
                        "INSERT INTO order_payment (id, order_id, buyer_org_id, user_id, state, "
                        "version, last_event_id, "
                        "amount_fen, channel, paid_at, created_at, updated_at) VALUES ($1, $2, $3, "
                        "$4, $5, 1, $6, $7, 1, $8, $8, $8)",
-                       ARGS(A(payment), A(parent->m.id), A(parent->buyer_org_id),
-                            A(ctx->actor.user_id), A((int64_t)PAYMENT_SUCCEEDED), A(event_id),
-                            A(parent->payable), A(ctx->now)));
+                       ARGS(A(payment->m.id), A(payment->order_id), A(payment->buyer_org_id),
+                            A(payment->user_id), A(payment->m.state), A(payment->m.last_event_id),
+                            A(payment->amount), A(payment->paid_at)));
 }
 
 static str_t voucher_payload(struct ctx *ctx, const struct order *parent,
@@ -51,7 +50,7 @@ static str_t voucher_payload(struct ctx *ctx, const struct order *parent,
 }
 
 err_t order_tell_payment(struct ctx *ctx, const struct order_whole *whole,
-                         const struct order_payment_told *told)
+                         const struct order_payment_told *told, struct payment *out)
 {
     const struct order *parent = &whole->parent;
     struct fact voucher;
@@ -73,7 +72,20 @@ err_t order_tell_payment(struct ctx *ctx, const struct order_whole *whole,
         str_printf(ctx->arena, "{\"payment_id\":\"" STR_FMT "\",\"amount_fen\":%" PRId64 "}",
                    STR_ARG(payment), parent->payable.fen);
     TRY(evidence_append(ctx, &settled, &settled_id));
-    return insert_payment(ctx, parent, told->payment_id, voucher_id);
+    *out = (struct payment){
+        .m = {.id = told->payment_id,
+              .state = PAYMENT_SUCCEEDED,
+              .version = 1,
+              .last_event_id = voucher_id},
+        .order_id = parent->m.id,
+        .buyer_org_id = parent->buyer_org_id,
+        .user_id = ctx->actor.user_id,
+        .amount = parent->payable,
+        .channel = 1,
+        .paid_at = ctx->now,
+        .created_at = ctx->now,
+    };
+    return insert_payment(ctx, out);
 }
 
 err_t order_check_price(struct ctx *ctx, const struct order *parent, money_t expected)
@@ -152,7 +164,8 @@ err_t order_pay(struct ctx *ctx, ref_t parent_id, money_t expected, struct order
         TRY(fsm_fire(ctx, &order_fsm, &whole.children[i].m, ORDER_PAY, told.paid_event_id));
     TRY(order_fold_parent(ctx, &whole, told.paid_event_id));
     TRY(mark_paid(ctx, &whole));
-    TRY(order_tell_payment(ctx, &whole, &told));
+    struct payment payment;
+    TRY(order_tell_payment(ctx, &whole, &told, &payment));
     TRY(job_cancel(ctx, JOB_ORDER_PAY_TIMEOUT, parent_id));
     for (size_t i = 0; i < whole.child_count; i++)
         TRY(order_send(ctx, &whole.children[i]));

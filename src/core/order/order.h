@@ -209,6 +209,17 @@ extern const struct shape order_submit_shape;
 /* Creates the parent, one child per store, items and instances, takes the stock, and pays when
  * asked to. Refuses price_changed, out_of_stock, insufficient_funds, …; nothing is changed then. */
 err_t order_submit(struct ctx *ctx, const struct order_submit *in, struct order *out_parent);
+/* The same; hands back all that was made, as reading it again would show it. */
+struct order_made {
+    struct order parent;
+    struct order *children;
+    const struct store **stores; /* of the children, same index */
+    struct order_item *items;
+    struct instance *instances; /* of the items, same index */
+    struct payment payment;     /* without id: none was made */
+    size_t child_count, item_count;
+};
+err_t order_submit_whole(struct ctx *ctx, const struct order_submit *in, struct order_made *out);
 err_t order_pay(struct ctx *ctx, ref_t parent, money_t expected, struct order *out);
 struct order_cancel {
     ref_t order_id;     /* parent or child */

@@ -46,7 +46,7 @@ struct order_payment_told {
     hash_t digest;
 };
 err_t order_tell_payment(struct ctx *ctx, const struct order_whole *whole,
-                         const struct order_payment_told *told);
+                         const struct order_payment_told *told, struct payment *out);
 /* The members that order.paid and order.create share. */
 void order_write_content(struct ctx *ctx, struct jw *w, const struct order_whole *whole,
                          const struct order_item *items, size_t item_count);

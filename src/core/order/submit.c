@@ -522,14 +522,14 @@ static err_t remove_from_cart(struct ctx *ctx, const struct draft *draft)
     return OK;
 }
 
-static err_t born_paid(struct ctx *ctx, struct draft *draft)
+static err_t born_paid(struct ctx *ctx, struct draft *draft, struct payment *out_payment)
 {
     struct order_payment_told told = {.payment_id = id_make(ctx->platform->ids, ctx->now)};
     TRY(order_take_money(ctx, &draft->whole, &told.digest));
     TRY(tell_birth(ctx, draft, FACT_ORDER_PAID, &told.paid_event_id));
     TRY(insert_rows(ctx, draft, told.paid_event_id));
     if (draft->whole.parent.payable.fen > 0)
-        TRY(order_tell_payment(ctx, &draft->whole, &told));
+        TRY(order_tell_payment(ctx, &draft->whole, &told, out_payment));
     for (size_t i = 0; i < draft->whole.child_count; i++)
         TRY(order_send(ctx, &draft->whole.children[i]));
     return OK;
@@ -545,7 +545,23 @@ static err_t born_unpaid(struct ctx *ctx, struct draft *draft)
                         parent->pay_deadline, NULL);
 }
 
-err_t order_submit(struct ctx *ctx, const struct order_submit *in, struct order *out_parent)
+static void hand_over(struct ctx *ctx, const struct draft *draft, struct order_made *made)
+{
+    const struct order_whole *whole = &draft->whole;
+    made->parent = whole->parent;
+    made->children = whole->children;
+    made->child_count = whole->child_count;
+    made->items = draft->items;
+    made->instances = draft->instances;
+    made->item_count = draft->count;
+    made->stores = NEW_ARRAY(ctx, const struct store *, whole->child_count);
+    for (size_t i = 0; i < whole->child_count; i++)
+        for (size_t k = 0; k < draft->count; k++)
+            if (ref_is(draft->lines[k].store->m.id, whole->children[i].store_id))
+                made->stores[i] = draft->lines[k].store;
+}
+
+err_t order_submit_whole(struct ctx *ctx, const struct order_submit *in, struct order_made *out)
 {
     struct order_line *lines = in->lines;
     size_t count = in->line_count;
@@ -557,6 +573,7 @@ err_t order_submit(struct ctx *ctx, const struct order_submit *in, struct order 
         return refuse_field(ctx, STR("/lines"), "out_of_range", "1 to %d lines", LINES_MAX);
     TRY(refuse_twice(ctx, lines, count));
     struct draft draft = {0};
+    struct order_made made = {0};
     TRY(draft_lines(ctx, in, lines, count, &draft));
     TRY(draft_orders(ctx, in, &draft));
     TRY(order_check_price(ctx, &draft.whole.parent, in->expected_payable_fen));
@@ -564,11 +581,20 @@ err_t order_submit(struct ctx *ctx, const struct order_submit *in, struct order 
     for (size_t i = 0; i < draft.count; i++)
         TRY(catalog_take(ctx, draft.lines[i].sku.id, draft.items[i].m.id, draft.lines[i].quantity));
     if (draft.whole.parent.m.state == ORDER_ACCEPTING)
-        TRY(born_paid(ctx, &draft));
+        TRY(born_paid(ctx, &draft, &made.payment));
     else
         TRY(born_unpaid(ctx, &draft));
     if (in->from_cart)
         TRY(remove_from_cart(ctx, &draft));
-    *out_parent = draft.whole.parent;
+    hand_over(ctx, &draft, &made);
+    *out = made;
+    return OK;
+}
+
+err_t order_submit(struct ctx *ctx, const struct order_submit *in, struct order *out_parent)
+{
+    struct order_made made;
+    TRY(order_submit_whole(ctx, in, &made));
+    *out_parent = made.parent;
     return OK;
 }

@@ -19,7 +19,8 @@ enum { REPLY_MAX = 1 << 20, HEADER_VALUE_MAX = 8 << 10 };
 
 struct http_client {
     CURL *curl;
-    bool allow_private; /* of the call under way */
+    const struct http_call *call; /* under way */
+    bool allow_private;
     bool refused_address;
 };
 
@@ -75,6 +76,30 @@ static uint32_t v4_at(const uint8_t *bytes)
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
 }
 
+/* "127.0.0.0/8": whether the address lies in it; what is no network holds nothing. */
+static bool network_has(struct arena *arena, str_t network, uint32_t address)
+{
+    str_t rest = network, base;
+    uint8_t bytes[4];
+    int64_t bits;
+    if (!str_next(&rest, '/', &base) || !str_to_int(rest, 1, 32, &bits) ||
+        inet_pton(AF_INET, str_z(arena, base), bytes) != 1)
+        return false;
+    uint32_t mask = UINT32_MAX << (32 - bits);
+    return (address & mask) == (v4_at(bytes) & mask);
+}
+
+static bool is_listed(const struct http_client *client, uint32_t address)
+{
+    str_t rest = client->call->plain_networks, network;
+    struct arena *arena = arena_new(65536);
+    bool listed = false;
+    while (!listed && str_next(&rest, ',', &network))
+        listed = network_has(arena, str_trim(network), address);
+    arena_free(arena);
+    return listed;
+}
+
 static bool v6_is_closed(const uint8_t a[16])
 {
     static const uint8_t zero[12] = {0};
@@ -89,49 +114,56 @@ static bool v6_is_closed(const uint8_t a[16])
     return (a[0] & 0xe0) != 0x20 || (a[0] == 0x20 && a[1] == 0x01 && a[2] == 0x0d && a[3] == 0xb8);
 }
 
-static bool address_is_closed(const struct sockaddr *address)
+/* The one decision about where a call may go. v4 is 0 for an IPv6 address. */
+static bool may_reach(struct http_client *client, bool closed, uint32_t v4)
+{
+    bool plain = str_starts(client->call->url, STR("http://"));
+    bool listed = v4 != 0 && client->call->plain_networks.len > 0 && is_listed(client, v4);
+    if (listed || ((!closed || client->allow_private) && (!plain || client->call->allow_plain_http)))
+        return true;
+    client->refused_address = true;
+    return false;
+}
+
+static bool may_reach_address(struct http_client *client, const struct sockaddr *address)
 {
     if (address->sa_family == AF_INET) {
         struct sockaddr_in v4;
         memcpy(&v4, address, sizeof v4);
-        return v4_is_closed(ntohl(v4.sin_addr.s_addr));
+        uint32_t number = ntohl(v4.sin_addr.s_addr);
+        return may_reach(client, v4_is_closed(number), number);
     }
     if (address->sa_family == AF_INET6) {
         struct sockaddr_in6 v6;
         memcpy(&v6, address, sizeof v6);
-        return v6_is_closed(v6.sin6_addr.s6_addr);
+        return may_reach(client, v6_is_closed(v6.sin6_addr.s6_addr), 0);
     }
-    return true;
+    return false;
 }
 
 static curl_socket_t on_open_socket(void *cls, curlsocktype purpose, struct curl_sockaddr *address)
 {
     (void)purpose;
-    struct http_client *client = cls;
-    if (!client->allow_private && address_is_closed(&address->addr)) {
-        client->refused_address = true;
+    if (!may_reach_address(cls, &address->addr)) {
         errno = EACCES;
         return CURL_SOCKET_BAD;
     }
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+/* A kept connection does not open a socket: its address is judged again. */
 static int on_before_request(void *cls, char *ip, char *local_ip, int port, int local_port)
 {
     (void)local_ip;
     (void)port;
     (void)local_port;
-    struct http_client *client = cls;
     uint8_t bytes[16];
-    bool closed = true;
+    bool good = false;
     if (inet_pton(AF_INET, ip, bytes) == 1)
-        closed = v4_is_closed(v4_at(bytes));
+        good = may_reach(cls, v4_is_closed(v4_at(bytes)), v4_at(bytes));
     else if (inet_pton(AF_INET6, ip, bytes) == 1)
-        closed = v6_is_closed(bytes);
-    if (client->allow_private || !closed)
-        return CURL_PREREQFUNC_OK;
-    client->refused_address = true;
-    return CURL_PREREQFUNC_ABORT;
+        good = may_reach(cls, v6_is_closed(bytes), 0);
+    return good ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 /* ---- the answer ---- */
@@ -247,7 +279,7 @@ static void set_options(struct ctx *ctx, struct http_client *client, const struc
 {
     CURL *curl = client->curl;
     curl_easy_setopt(curl, CURLOPT_URL, str_z(ctx->arena, call->url));
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, call->allow_plain_http ? "http,https" : "https");
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, call->allow_plain_http || call->plain_networks.len > 0 ? "http,https" : "https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -293,7 +325,7 @@ static err_t no_answer(struct ctx *ctx, struct http_client *client, const struct
         message = "the answer is too large";
     if (client->refused_address) {
         reason = "address_not_allowed";
-        message = "the address is private, local or reserved";
+        message = "the address is private, local or reserved, or plain http is not allowed to it";
     }
     if (!message[0])
         message = curl_easy_strerror(code);
@@ -314,6 +346,7 @@ err_t http_send(struct ctx *ctx, struct http_client *client, const struct http_c
     bool has_body = call->body.len > 0 || (call->method && (strcmp(call->method, "POST") == 0 ||
                                                             strcmp(call->method, "PUT") == 0 ||
                                                             strcmp(call->method, "PATCH") == 0));
+    client->call = call;
     client->allow_private = call->allow_private || call->unix_socket;
     client->refused_address = false;
     curl_easy_reset(curl); /* keeps connections */

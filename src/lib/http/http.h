@@ -167,6 +167,8 @@ struct http_call {
     int connect_timeout_ms, timeout_ms; /* 0: 3000, 10000 */
     size_t reply_max;              /* 0: 1 MiB */
     const char *unix_socket;       /* or NULL */
+    /* IPv4 networks such as "127.0.0.0/8,10.1.0.0/16": plain http, and private addresses, are allowed to these alone. */
+    str_t plain_networks;
     bool allow_plain_http;         /* http:// is refused unless set */
     bool allow_private;            /* private, loopback and link-local addresses are refused unless set */
 };

@@ -149,6 +149,9 @@ void problem_write(struct exchange *x)
         log_at(LOG_ERROR, "fault", "id=" STR_FMT " code=" STR_FMT " detail=" STR_FMT,
                STR_ARG(x->ctx.request_id), STR_ARG(code), STR_ARG(detail));
         detail = STR("an internal error; the log names it by the request id");
+    } else if (status == 404 && str_is(code, "not_found")) {
+        /* What is not there and what is another's read alike. */
+        detail = STR("there is nothing here, or nothing for this caller");
     }
     struct reply kept = x->reply;
     if (kept.stream.close)

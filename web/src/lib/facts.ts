@@ -14,8 +14,8 @@ export function factSentence(f: Pick<Fact, 'type' | 'payload'>): string {
   const p = f.payload ?? {};
   const parts: string[] = [];
   const cause = text(p.cause);
-  if (cause && f.type !== 'order.create') parts.push(word('cause', cause) ?? cause);
-  if ((f.type === 'order.status' || f.type.endsWith('.state')) && text(p.state)) parts.push(look(text(p.state)).label);
+  if (cause && f.type === 'order.status') parts.push(word('cause', cause) ?? cause);
+  if (['order.status', 'item.status', 'store.state', 'product.state'].includes(f.type) && text(p.state)) parts.push(look(text(p.state)).label);
   const amount = p.amount_fen ?? (f.type.startsWith('order.') && f.type !== 'order.status' ? p.payable_fen : undefined);
   if (typeof amount === 'number') parts.push(yuan(amount));
   return parts.length ? `${base}：${parts.join(' · ')}` : base;
@@ -27,7 +27,7 @@ export function factDetail(f: Pick<Fact, 'payload'>): string {
 
 export function factLook(f: Pick<Fact, 'type' | 'payload'>): { icon: IconName; tone: Tone } {
   const state = text(f.payload?.state);
-  if (state && f.type !== 'order.create') return look(state);
+  if (state && ['order.status', 'item.status', 'store.state', 'product.state'].includes(f.type)) return look(state);
   if (f.type === 'order.create') return { icon: 'circle-dashed', tone: 'mute' };
   return { icon: 'circle-check', tone: 'ok' };
 }

@@ -11,6 +11,7 @@ export const live = reactive({ broken: false });
 
 const tab = randomKey();
 const LEASE_MS = 6000;
+const START_MS = 3000;
 const leaseKey = () => `suanhe.live.${credentials.org}`;
 const channel = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel('suanhe.live');
 let stop: AbortController | null = null;
@@ -73,7 +74,9 @@ async function read(signal: AbortSignal): Promise<void> {
   const headers: Record<string, string> = { Accept: 'text/event-stream', 'X-Org': credentials.org };
   if (lastId) headers['Last-Event-ID'] = lastId;
   const reply = await fetch('/api/v1/events', { headers, signal });
+  if (reply.status === 429) crowded = true;
   if (!reply.ok || !reply.body) throw new Error(String(reply.status));
+  crowded = false;
   live.broken = false;
   const reader = reply.body.getReader();
   const decoder = new TextDecoder();
@@ -87,6 +90,7 @@ async function read(signal: AbortSignal): Promise<void> {
   }
 }
 
+let crowded = false; // the server serves enough streams of this user already: poll for a while
 const POLLED = [['orders'], ['order'], ['timeline'], ['services'], ['balance'], ['transactions'], ['facts']];
 
 async function follow(signal: AbortSignal): Promise<void> {
@@ -96,9 +100,9 @@ async function follow(signal: AbortSignal): Promise<void> {
     await read(signal).catch(() => undefined);
     if (signal.aborted) return;
     if (Date.now() - began > 10_000) wait = 1000;
-    live.broken = wait > 4000;
-    if (live.broken) for (const queryKey of POLLED) void queryClient.invalidateQueries({ queryKey });
-    await new Promise((r) => setTimeout(r, wait));
+    live.broken = wait > 4000 && !crowded;
+    if (live.broken || crowded) for (const queryKey of POLLED) void queryClient.invalidateQueries({ queryKey });
+    await new Promise((r) => setTimeout(r, crowded ? 30_000 : wait));
     wait = Math.min(wait * 2, 30_000);
   }
 }
@@ -123,10 +127,14 @@ function tick(): void {
 }
 
 export function startLive(): void {
-  onSessionChange(tick);
-  setInterval(tick, LEASE_MS / 3);
+  // A page that is left at once opens no stream: the server keeps a slot a while for each.
+  setTimeout(() => {
+    onSessionChange(tick);
+    setInterval(tick, LEASE_MS / 3);
+    tick();
+  }, START_MS);
   addEventListener('pagehide', () => {
+    stop?.abort();
     if (stop && lease().tab === tab) localStorage.removeItem(leaseKey());
   });
-  tick();
 }

@@ -35,7 +35,7 @@ export function useQuote(lines: Ref<QuoteLines>, waitMs = 250) {
   }
   watch(
     () => JSON.stringify(lines.value),
-    (now, before) => {
+    (_now, before) => {
       clearTimeout(timer);
       busy.value = lines.value.length > 0;
       timer = setTimeout(() => void ask(), before === undefined ? 0 : waitMs);
