@@ -89,12 +89,19 @@ int main(int argc, char **argv)
     char **args = argv + 2;
     const char *file = take_config(&count, args);
     line.rest[line.rest_count++] = word;
-    int more = 0;
-    if (!config_read(line.arena, &settings_table, file, count, args, &line.settings, line.rest + 1, 62, &more, &message)) {
+    struct config_source source = {
+        .table = &settings_table,
+        .file = file,
+        .argc = count,
+        .argv = args,
+        .rest = line.rest + 1,
+        .rest_max = 62,
+    };
+    if (!config_read(line.arena, &source, &line.settings, &message)) {
         fprintf(stderr, "suanhe: %s\n", message);
         return 2;
     }
-    line.rest_count += more;
+    line.rest_count += source.rest_count;
     set_log_level(line.settings.log_level);
     int status = run(&line, word);
     arena_free(line.arena);

@@ -3,7 +3,7 @@
 #ifndef SUANHE_MAIN_H
 #define SUANHE_MAIN_H
 
-#include "api/settings.h"
+#include "api/api.h"
 #include "base/base.h"
 #include "http/http.h"
 

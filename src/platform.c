@@ -11,7 +11,7 @@
 #include "catalog/catalog.h"
 #include "crypto/crypto.h"
 #include "evidence/evidence.h"
-#include "main.h"
+#include "server.h"
 
 str_t settings_path(const struct command_line *line, const char *name)
 {
@@ -104,7 +104,8 @@ bool folder_open(const struct command_line *line, bool create, struct opened *ou
 static err_t install_catalog(struct ctx *ctx, void *arg)
 {
     (void)arg;
-    return catalog_install(ctx);
+    TRY(catalog_install(ctx));
+    return clean_plan(ctx);
 }
 
 bool platform_open(const struct command_line *line, bool migrate, struct opened *opened)

@@ -56,6 +56,12 @@ static void wake_streams(void *state)
         http_wake_streams(server->http);
 }
 
+/* New facts: who follows them is woken at once. */
+static void facts_committed(void *state)
+{
+    event_poke(state);
+}
+
 static bool start_parts(const struct command_line *line, struct server *server)
 {
     struct ctx *ctx = &server->opened.ctx;
@@ -67,11 +73,14 @@ static bool start_parts(const struct command_line *line, struct server *server)
         return complain(ctx, "events") == 0;
     if (catalog_index_open(ctx, &platform->catalog) != OK)
         return complain(ctx, "catalogue") == 0;
+    evidence_on_commit(platform->evidence, facts_committed, platform->events);
     event_start(platform->events);
     const struct if2_outbound outbound = {.plain_networks = line->settings.allow_plain_http};
     struct job_handler handlers[16];
     server->sync = if2_sync_new(&outbound);
-    int count = if2_sync_handlers(server->sync, handlers, 16);
+    int count = if2_sync_handlers(server->sync, handlers, 14);
+    handlers[count++] = (struct job_handler){JOB_PRODUCT_BATCH, catalog_batch_run, NULL};
+    handlers[count++] = (struct job_handler){JOB_CLEAN, clean_run, NULL};
     server->jobs = job_start(platform, handlers, count, 4);
     return true;
 }

@@ -19,4 +19,8 @@ struct server {
 
 extern const struct route_table system_routes;
 
+/* Housekeeping: plans the next run when there is none (in a write transaction), and the job's handler. */
+err_t clean_plan(struct ctx *ctx);
+void clean_run(struct ctx *ctx, const struct job *job, void *state);
+
 #endif

@@ -33,7 +33,7 @@ async function report(seller: Provider, n: number) {
   const memory = [1.5, 8, 16, 32, 256][n % 5]!;
   const region = REGIONS[n % 3]!;
   const stock = n % 7 === 0 ? 0 : n * 3;
-  const inventory = { available: stock, total: 100, as_of: '2026-01-01T00:00:00.000Z' };
+  const inventory = { available: stock, total: 1000, as_of: '2026-01-01T00:00:00.000Z' };
   const price = 0.1 + ((n * 37) % 23);
   const month = sku('m1', { unit_price: (price * 730).toFixed(2), region_code: region, lead_h: n % 5, inventory });
   const hour = sku('od', { charge_mode: 'on_demand', unit_price: (price * 1.5).toFixed(4), price_unit: 'hour', term: undefined, region_code: region, lead_h: n % 4, inventory });

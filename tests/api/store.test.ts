@@ -66,7 +66,7 @@ describe('an application', () => {
     refused(await seller.send('POST', '/api/v1/stores', world.application({ uscc: good.slice(0, 17) })), 422, 'uscc_invalid', '/uscc');
   });
   it('names an address that can be called, and a region', async () => {
-    for (const url of ['ftp://example.org', 'http://', 'http://a b', 'http://user@example.org', 'http://example.org/?q', 'http://example.org/', 'nonsense'])
+    for (const url of ['ftp://example.org', 'http:///path', 'http://a b', 'http://user@example.org', 'http://example.org/?q', 'http://example.org/', 'nonsense'])
       refused(await seller.send('POST', '/api/v1/stores', world.application({ if2_base_url: url })), 422, 'validation_failed', '/if2_base_url', 'bad_format');
     refused(await seller.send('POST', '/api/v1/stores', world.application({ region_code: 'a b' })), 422, 'validation_failed', '/region_code', 'bad_format');
   });

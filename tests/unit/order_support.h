@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A small market for the tests of orders: a buyer with a balance, two open stores with reserved SKUs, and the steps
- * of an order's life as calls. Every test ends with the books, the orders and the facts checked. */
+/* A small market for the tests of orders: a buyer with a balance, two open stores with reserved
+ * SKUs, and the steps of an order's life as calls. Every test ends with the books, the orders and
+ * the facts checked. */
 #ifndef SUANHE_TEST_ORDER_SUPPORT_H
 #define SUANHE_TEST_ORDER_SUPPORT_H
 
@@ -54,7 +55,8 @@ static UNUSED err_t report_product(struct ctx *ctx, struct market *m, int store)
     size_t count = 0;
     for (int i = store == 0 ? 0 : OTHER; i < (store == 0 ? OTHER : SKUS); i++)
         skus[count++] = sku_report_of(ctx, i, m->as_of, STOCK);
-    struct spec specs[] = {{STR("vcpus"), STR("8"), STR("core")}, {STR("memory"), STR("32"), STR("GiB")}};
+    struct spec specs[] = {{STR("vcpus"), STR("8"), STR("core")},
+                           {STR("memory"), STR("32"), STR("GiB")}};
     const struct product_report report = {
         .provider_version = 1,
         .norm_version = 1,
@@ -143,7 +145,20 @@ static UNUSED struct market *given_rich_buyer(void **state)
 
 /* ---- steps ---- */
 struct act {
-    enum { SUBMIT, PAY, CANCEL, ACK, NACK, ANSWER, REPORT, PAY_TIMEOUT, SILENCE, SETTLE, CART_SET, CART_CLEAR } kind;
+    enum {
+        SUBMIT,
+        PAY,
+        CANCEL,
+        ACK,
+        NACK,
+        ANSWER,
+        REPORT,
+        PAY_TIMEOUT,
+        SILENCE,
+        SETTLE,
+        CART_SET,
+        CART_CLEAR
+    } kind;
     struct order_submit submit;
     struct order_cancel cancel;
     struct report report;
@@ -191,15 +206,17 @@ static UNUSED err_t run_act(struct ctx *ctx, void *arg)
 /* People buy and cancel; the rest happens between machines. */
 static UNUSED err_t perform(struct market *m, struct act *act)
 {
-    bool by_buyer = act->kind == SUBMIT || act->kind == PAY || act->kind == CANCEL || act->kind >= CART_SET;
-    act_as(m->f, by_buyer ? m->user : REF_NONE, by_buyer ? m->buyer : REF_NONE, by_buyer ? ORG_CONSUMER : 0,
-           by_buyer ? ROLE_OWNER : 0);
+    bool by_buyer =
+        act->kind == SUBMIT || act->kind == PAY || act->kind == CANCEL || act->kind >= CART_SET;
+    act_as(m->f, by_buyer ? m->user : REF_NONE, by_buyer ? m->buyer : REF_NONE,
+           by_buyer ? ORG_CONSUMER : 0, by_buyer ? ROLE_OWNER : 0);
     problem_clear(&m->f->ctx);
     m->f->ctx.now.ms += 10;
     return WRITE(m->f, run_act, act);
 }
 
-static UNUSED struct act submit_of(struct order_line *lines, size_t count, int64_t expected_fen, bool pay)
+static UNUSED struct act submit_of(struct order_line *lines, size_t count, int64_t expected_fen,
+                                   bool pay)
 {
     return (struct act){.kind = SUBMIT,
                         .submit = {.lines = lines,
@@ -209,7 +226,8 @@ static UNUSED struct act submit_of(struct order_line *lines, size_t count, int64
 }
 
 /* One of each SKU named, paid or not. */
-static UNUSED err_t try_buy(struct market *m, const int *skus, size_t count, bool pay, struct order *out)
+static UNUSED err_t try_buy(struct market *m, const int *skus, size_t count, bool pay,
+                            struct order *out)
 {
     struct order_line lines[SKUS] = {0};
     int64_t total = 0;
@@ -277,8 +295,10 @@ static UNUSED err_t reject(struct market *m, const struct order *child)
 }
 static UNUSED err_t cancel(struct market *m, ref_t order, const ref_t *items, size_t count)
 {
-    struct act act = {.kind = CANCEL,
-                      .cancel = {.order_id = order, .items = items, .item_count = count, .reason = STR("不要了")}};
+    struct act act = {
+        .kind = CANCEL,
+        .cancel = {
+            .order_id = order, .items = items, .item_count = count, .reason = STR("不要了")}};
     return perform(m, &act);
 }
 static UNUSED err_t read_change(struct ctx *ctx, void *arg)
@@ -288,7 +308,8 @@ static UNUSED err_t read_change(struct ctx *ctx, void *arg)
     const char *why;
     bool found;
     TRY(job_find_by_subject(ctx, JOB_ORDER_DELIVERY, act->id, &job, &found));
-    act->text = found ? json_get_text(json_parse_text(ctx->arena, job.payload, &why), "change_id") : STR("none");
+    act->text = found ? json_get_text(json_parse_text(ctx->arena, job.payload, &why), "change_id")
+                      : STR("none");
     return OK;
 }
 /* The change_id of the last message queued for a child. */
@@ -300,7 +321,8 @@ static UNUSED str_t last_change(struct market *m, const struct order *child)
 }
 static UNUSED err_t answer_cancel(struct market *m, const struct order *child, bool done)
 {
-    struct act act = {.kind = ANSWER, .id = child->m.id, .text = last_change(m, child), .yes = done};
+    struct act act = {
+        .kind = ANSWER, .id = child->m.id, .text = last_change(m, child), .yes = done};
     return perform(m, &act);
 }
 static UNUSED err_t timer(struct market *m, int kind, ref_t id)
@@ -318,11 +340,15 @@ static UNUSED struct report_item told(const struct order_item *item, int state)
                                 .external_instance_id = STR("vm-1"),
                                 .error = {.code = STR("no_host"), .message = STR("坏了")}};
 }
-static UNUSED struct act report_of(const struct order *child, int64_t sequence, struct report_item *items, size_t count)
+static UNUSED struct act report_of(const struct order *child, int64_t sequence,
+                                   struct report_item *items, size_t count)
 {
     struct act act = {.kind = REPORT,
                       .id = child->m.id,
-                      .report = {.report_id = STR("r"), .provider_sequence = sequence, .items = items, .item_count = count}};
+                      .report = {.report_id = STR("r"),
+                                 .provider_sequence = sequence,
+                                 .items = items,
+                                 .item_count = count}};
     memset(&act.digest, (int)(sequence & 0x7F) + 1, sizeof act.digest);
     return act;
 }
@@ -331,7 +357,8 @@ static UNUSED err_t report_item_state(struct market *m, const struct order_item 
 {
     struct fixture_number next = {NULL, 0};
     char sql[120];
-    snprintf(sql, sizeof sql, "SELECT provider_sequence FROM order_head WHERE id = %" PRId64, item->order_id.value);
+    snprintf(sql, sizeof sql, "SELECT provider_sequence FROM order_head WHERE id = %" PRId64,
+             item->order_id.value);
     next.value = number_of(m->f, sql) + 1;
     struct report_item items[] = {told(item, state)};
     struct act act = report_of(&(struct order){.m.id = item->order_id}, next.value, items, 1);
@@ -339,9 +366,12 @@ static UNUSED err_t report_item_state(struct market *m, const struct order_item 
 }
 
 /* ---- then ---- */
-#define assert_order(order, state_) assert_string_equal(names_of(&order_state_names, (order).m.state), state_)
-#define assert_item(item, state_) assert_string_equal(names_of(&item_state_names, (item).m.state), state_)
-#define assert_instance(instance, state_) assert_string_equal(names_of(&instance_state_names, (instance).m.state), state_)
+#define assert_order(order, state_) \
+    assert_string_equal(names_of(&order_state_names, (order).m.state), state_)
+#define assert_item(item, state_) \
+    assert_string_equal(names_of(&item_state_names, (item).m.state), state_)
+#define assert_instance(instance, state_) \
+    assert_string_equal(names_of(&instance_state_names, (instance).m.state), state_)
 
 static UNUSED err_t read_balance(struct ctx *ctx, void *arg)
 {
@@ -374,14 +404,17 @@ static UNUSED int64_t escrow_of(struct market *m, ref_t child)
 static UNUSED int64_t stock_of(struct market *m, int sku)
 {
     char sql[120];
-    snprintf(sql, sizeof sql, "SELECT available - held FROM catalog_stock WHERE sku_id = %" PRId64, m->sku[sku].value);
+    snprintf(sql, sizeof sql, "SELECT available - held FROM catalog_stock WHERE sku_id = %" PRId64,
+             m->sku[sku].value);
     return number_of(m->f, sql);
 }
 static UNUSED int64_t jobs_of(struct market *m, int kind, ref_t subject)
 {
     char sql[160];
-    snprintf(sql, sizeof sql, "SELECT COUNT(*) FROM job_row WHERE status = 1 AND kind = %d AND subject_id = %" PRId64, kind,
-             subject.value);
+    snprintf(
+        sql, sizeof sql,
+        "SELECT COUNT(*) FROM job_row WHERE status = 1 AND kind = %d AND subject_id = %" PRId64,
+        kind, subject.value);
     return number_of(m->f, sql);
 }
 
@@ -397,17 +430,21 @@ static UNUSED void assert_sound(struct fixture *f)
     buf_init(&report, f->ctx.arena, 1 << 20);
     problem_clear(&f->ctx);
     if (READ(f, run_checks, &report) != OK)
-        fail_msg("%s: %s\n" STR_FMT, f->ctx.problem.reason, f->ctx.problem.detail, STR_ARG(buf_str(&report)));
+        fail_msg("%s: %s\n" STR_FMT, f->ctx.problem.reason, f->ctx.problem.detail,
+                 STR_ARG(buf_str(&report)));
 }
-/* Unless something was settled, escrow is what was paid and not given back, and nothing else left the balance. */
+/* Unless something was settled, escrow is what was paid and not given back, and nothing else left
+ * the balance. */
 static UNUSED void assert_escrow_exact(struct fixture *f)
 {
     if (number_of(f, "SELECT COUNT(*) FROM ledger_tx WHERE kind = 3") > 0)
         return;
-    assert_int_equal(number_of(f, "SELECT COUNT(*) FROM order_head h LEFT JOIN ledger_account a ON a.owner_id = h.id "
-                                  "AND a.code = 11 WHERE h.kind = 2 AND h.paid_fen - h.refunded_fen <> "
-                                  "COALESCE(a.credits_fen - a.debits_fen, 0)"),
-                     0);
+    assert_int_equal(
+        number_of(
+            f, "SELECT COUNT(*) FROM order_head h LEFT JOIN ledger_account a ON a.owner_id = h.id "
+               "AND a.code = 11 WHERE h.kind = 2 AND h.paid_fen - h.refunded_fen <> "
+               "COALESCE(a.credits_fen - a.debits_fen, 0)"),
+        0);
 }
 
 static UNUSED int tear_down_soundly(void **state)

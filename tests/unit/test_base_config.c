@@ -73,7 +73,11 @@ static bool read_with(const char *file, int argc, const char *const *words)
     char *argv[8];
     for (int i = 0; i < argc; i++)
         argv[i] = arena_copy(arena, words[i], strlen(words[i]));
-    return config_read(arena, &table, file, argc, argv, &settings, rest, 2, &rest_count, &message);
+    struct config_source source = {
+        .table = &table, .file = file, .argc = argc, .argv = argv, .rest = rest, .rest_max = 2};
+    bool good = config_read(arena, &source, &settings, &message);
+    rest_count = source.rest_count;
+    return good;
 }
 
 static void assert_stops(const char *file, int argc, const char *const *words, const char *word)

@@ -223,7 +223,7 @@ static void cipher_modes_agree(void **state)
                         names[mode], STR_ARG(key_hex), STR_ARG(vector))
                  .data);
         assert_true(
-            sm4_crypt(mode, true, key_bytes, iv, str_from(random, sizeof random), out, &len));
+            sm4_crypt(&(struct sm4_use){mode, key_bytes, iv}, true, str_from(random, sizeof random), out, &len));
         assert_true(str_eq(read_file("cipher"), str_from(out, len)));
     }
 }
@@ -240,7 +240,7 @@ static void it_reads_our_certificate_and_token(void **state)
     /* `openssl verify` does not hand the user id on to the issuer's copy, so the parts are judged
      * by themselves. */
     struct der outer = {certificate}, inner;
-    str_t content, body, skipped, bits;
+    str_t content, body, skipped = {0}, bits = {0};
     assert_true(der_next(&outer, 0x30, &content));
     inner.rest = content;
     assert_true(der_next(&inner, 0x30, &body));

@@ -161,7 +161,8 @@ static void a_database_that_holds_data_is_kept_aside_before_it_changes(void **st
     given_file(f, "0003_b.sql", "DROP TABLE part; UPDATE item SET amount = 0;");
     migrate_db(f);
     assert_true(exists(".before-0003", path));
-    strcat(f->url, ".before-0003");
+    size_t length = strlen(f->url);
+    snprintf(f->url + length, sizeof f->url - length, ".before-0003");
     int64_t amount = 0;
     struct db_options options = options_of(f);
     struct db *copy = NULL;

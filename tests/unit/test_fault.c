@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The nth call of the database fails, for every n, in each step of two stories: buy, accept, deliver; buy, refuse. After each
- * failure books, orders and facts are sound, and the step can be repeated to its end. On PostgreSQL every seventh call, unless
- * TORTURE=1 asks for all. */
+/* The nth call of the database fails, for every n, in each step of two stories: buy, accept,
+ * deliver; buy, refuse. After each failure books, orders and facts are sound, and the step can be
+ * repeated to its end. On PostgreSQL every seventh call, unless TORTURE=1 asks for all. */
 #include "order_support.h"
 
 enum { STRIDE_PG = 7, CALLS_MAX = 400 };
@@ -90,7 +90,8 @@ static bool fails_at(struct market *m, const struct torture *torture, int64_t n)
 {
     struct fixture *f = m->f;
     struct story story = begin(m, torture->buys, torture->acknowledges);
-    int64_t orders = number_of(f, "SELECT COUNT(*) FROM order_head"), jobs = number_of(f, "SELECT COUNT(*) FROM job_row");
+    int64_t orders = number_of(f, "SELECT COUNT(*) FROM order_head"),
+            jobs = number_of(f, "SELECT COUNT(*) FROM job_row");
     int64_t version = number_of(f, "SELECT SUM(version) FROM order_item");
     db_fail_nth(f->platform.db, n);
     err_t err = torture->step(&story);

@@ -67,7 +67,8 @@ static void two_stores_make_two_children_whose_amounts_sum_to_the_parent(void **
         assert_int_equal(item_tax, child->tax.fen);
         assert_int_equal(count, child->item_count);
         assert_int_equal(escrow_of(m, child->m.id), child->payable.fen);
-        payable += child->payable.fen, tax += child->tax.fen, list += child->list.fen, paid += child->paid.fen;
+        payable += child->payable.fen, tax += child->tax.fen, list += child->list.fen,
+            paid += child->paid.fen;
     }
     assert_int_equal(payable, view.parent.payable.fen);
     assert_int_equal(tax, view.parent.tax.fen);
@@ -81,7 +82,8 @@ static void two_stores_make_two_children_whose_amounts_sum_to_the_parent(void **
 static void tax_is_computed_once_per_child_and_rate(void **state)
 {
     struct market *m = given_rich_buyer(state);
-    struct order_line lines[] = {{m->sku[CHEAP], 1, {0}}, {m->sku[A100], 1, {0}}, {m->sku[H800], 1, {0}}};
+    struct order_line lines[] = {
+        {m->sku[CHEAP], 1, {0}}, {m->sku[A100], 1, {0}}, {m->sku[H800], 1, {0}}};
     int64_t total = price_fen[CHEAP] + price_fen[A100] + price_fen[H800];
     struct act act = submit_of(lines, 3, total, true);
     assert_ok(m->f, perform(m, &act));
@@ -127,7 +129,8 @@ static void another_price_than_expected_is_refused_and_names_both(void **state)
     struct order_line lines[] = {{m->sku[A100], 1, {0}}};
     struct act act = submit_of(lines, 1, price_fen[A100] - 1, true);
     assert_int_equal(perform(m, &act), ERR_CONFLICT);
-    assert_true(str_is(m->f->ctx.problem.extension, "\"expected_fen\":240059,\"actual_fen\":240060"));
+    assert_true(
+        str_is(m->f->ctx.problem.extension, "\"expected_fen\":240059,\"actual_fen\":240060"));
     assert_refused(m->f, ERR_CONFLICT, "price_changed");
     assert_nothing_was_bought(m);
 }
@@ -165,7 +168,8 @@ static void a_short_balance_names_what_is_missing_and_changes_nothing(void **sta
 static void a_sku_may_stand_in_one_line_only(void **state)
 {
     struct market *m = given_rich_buyer(state);
-    struct order_line lines[] = {{m->sku[A100], 1, {0}}, {m->sku[H800], 1, {0}}, {m->sku[A100], 1, {0}}};
+    struct order_line lines[] = {
+        {m->sku[A100], 1, {0}}, {m->sku[H800], 1, {0}}, {m->sku[A100], 1, {0}}};
     struct act act = submit_of(lines, 3, 1, true);
     assert_int_equal(perform(m, &act), ERR_INPUT);
     assert_true(str_is(m->f->ctx.problem.errors[0].pointer, "/lines/2/sku_id"));
@@ -482,7 +486,8 @@ static void orders_are_found_by_number_id_title_state_and_time(void **state)
     time_passes(m->f, MS_HOUR);
     struct view second = bought(m, GOODS(A100));
     struct arena *arena = m->f->ctx.arena;
-    str_t number = order_no(arena, first.parent.m.id), id = ref_text(arena, "ord", second.parent.m.id);
+    str_t number = order_no(arena, first.parent.m.id),
+          id = ref_text(arena, "ord", second.parent.m.id);
     for (int all = 0; all < 2; all++) {
         ref_t org = all ? REF_NONE : m->buyer;
         assert_int_equal(found(m, (struct listing){.filter = {.org = org}}), 2);
@@ -490,11 +495,16 @@ static void orders_are_found_by_number_id_title_state_and_time(void **state)
         assert_int_equal(found(m, (struct listing){.filter = {.org = org, .q = id}}), 1);
         assert_int_equal(found(m, (struct listing){.filter = {.org = org, .q = STR("通用")}}), 2);
         assert_int_equal(found(m, (struct listing){.filter = {.org = org, .q = STR("%_")}}), 2);
-        assert_int_equal(found(m, (struct listing){.filter = {.org = org, .q = STR("nothing")}}), 0);
-        assert_int_equal(found(m, (struct listing){.filter = {.org = org, .state = ORDER_ACCEPTING}}), 1);
+        assert_int_equal(found(m, (struct listing){.filter = {.org = org, .q = STR("nothing")}}),
+                         0);
         assert_int_equal(
-            found(m, (struct listing){.filter = {.org = org, .created_gte = second.parent.created_at}}), 1);
-        assert_int_equal(found(m, (struct listing){.filter = {.org = org, .before = second.parent.m.id}}), 1);
+            found(m, (struct listing){.filter = {.org = org, .state = ORDER_ACCEPTING}}), 1);
+        assert_int_equal(
+            found(m, (struct listing){.filter = {.org = org,
+                                                 .created_gte = second.parent.created_at}}),
+            1);
+        assert_int_equal(
+            found(m, (struct listing){.filter = {.org = org, .before = second.parent.m.id}}), 1);
     }
     assert_int_equal(found(m, (struct listing){.filter = {.org = m->provider[0]}}), 0);
 }

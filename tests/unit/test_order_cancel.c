@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cancelling before delivery: asked for by the buyer or by silence, confirmed or refused by the provider. */
+/* Cancelling before delivery: asked for by the buyer or by silence, confirmed or refused by the
+ * provider. */
 #include "order_support.h"
 
 static void a_cancel_before_the_acknowledgement_waits_and_is_confirmed(void **state)
@@ -13,7 +14,7 @@ static void a_cancel_before_the_acknowledgement_waits_and_is_confirmed(void **st
     assert_item(view.item[0], "cancelling");
     assert_int_equal(view.child[0].outbound_sequence, 2);
     assert_int_equal(jobs_of(m, JOB_ORDER_DELIVERY, view.child[0].m.id), 2); /* R16, then R8 */
-    assert_int_equal(balance_of(m), BALANCE_FEN - price_fen[A100]);          /* not before it is confirmed */
+    assert_int_equal(balance_of(m), BALANCE_FEN - price_fen[A100]); /* not before it is confirmed */
     assert_ok(m->f, acknowledge(m, &view.child[0], true));
     look_again(m, &view);
     assert_order(view.child[0], "cancelling");
@@ -58,7 +59,8 @@ static void a_cancel_refused_before_the_acknowledgement_waits_for_the_provider_a
     struct market *m = given_rich_buyer(state);
     struct view view = bought(m, GOODS(A100));
     assert_ok(m->f, cancel(m, view.child[0].m.id, NULL, 0));
-    assert_ok(m->f, timer(m, SILENCE, view.child[0].m.id)); /* fires while cancelling: nothing more to ask */
+    assert_ok(m->f, timer(m, SILENCE,
+                          view.child[0].m.id)); /* fires while cancelling: nothing more to ask */
     assert_ok(m->f, WRITE(m->f, finish_timers, m));
     assert_ok(m->f, answer_cancel(m, &view.child[0], false));
     look_again(m, &view);
@@ -186,7 +188,8 @@ static void silence_for_a_day_cancels(void **state)
     assert_ok(m->f, timer(m, SILENCE, view.child[0].m.id));
     look_again(m, &view);
     assert_order(view.child[0], "cancelling");
-    assert_int_equal(view.refund_count, 0); /* the provider may have begun: first its answer, then the refund */
+    assert_int_equal(view.refund_count,
+                     0); /* the provider may have begun: first its answer, then the refund */
     assert_refused(m->f, report_item_state(m, &view.item[0], ACTIVE), "illegal_transition");
     assert_ok(m->f, answer_cancel(m, &view.child[0], true));
     look_again(m, &view);
@@ -205,12 +208,15 @@ static void a_timer_of_silence_that_ran_late_does_not_cancel_what_is_accepted(vo
 }
 
 /* ---- answers by report ---- */
-static err_t report_with_answer(struct market *m, const struct order *child, int64_t sequence, struct report_item *items,
-                                size_t count, str_t change_id, bool done)
+struct answer {
+    str_t change_id;
+    bool done;
+};
+static err_t report_with_answer(struct market *m, struct act report, struct answer answer)
 {
-    struct act act = report_of(child, sequence, items, count);
-    act.report.command_ack = (struct report_ack){.change_id = change_id, .result = done ? 1 : 2};
-    return perform(m, &act);
+    report.report.command_ack =
+        (struct report_ack){.change_id = answer.change_id, .result = answer.done ? 1 : 2};
+    return perform(m, &report);
 }
 
 static void active_while_cancelling_is_refused_and_taken_once_the_cancel_is(void **state)
@@ -234,7 +240,8 @@ static void a_report_may_confirm_the_cancel_without_naming_items(void **state)
     struct market *m = given_rich_buyer(state);
     struct view view = bought(m, GOODS(A100));
     assert_ok(m->f, cancel(m, view.parent.m.id, NULL, 0));
-    assert_ok(m->f, report_with_answer(m, &view.child[0], 1, NULL, 0, last_change(m, &view.child[0]), true));
+    assert_ok(m->f, report_with_answer(m, report_of(&view.child[0], 1, NULL, 0),
+                                       (struct answer){last_change(m, &view.child[0]), true}));
     look_again(m, &view);
     assert_order(view.parent, "cancelled");
     assert_int_equal(balance_of(m), BALANCE_FEN);
@@ -246,7 +253,8 @@ static void a_report_may_confirm_the_cancel_and_name_the_items(void **state)
     struct view view = bought(m, GOODS(A100, H800));
     assert_ok(m->f, cancel(m, view.parent.m.id, NULL, 0));
     struct report_item items[] = {told(&view.item[0], CANCELLED), told(&view.item[1], CANCELLED)};
-    assert_ok(m->f, report_with_answer(m, &view.child[0], 1, items, 2, last_change(m, &view.child[0]), true));
+    assert_ok(m->f, report_with_answer(m, report_of(&view.child[0], 1, items, 2),
+                                       (struct answer){last_change(m, &view.child[0]), true}));
     look_again(m, &view);
     assert_order(view.parent, "cancelled");
     assert_int_equal(view.refund_count, 2);
@@ -258,7 +266,8 @@ static void a_report_may_refuse_the_cancel_and_deliver_at_once(void **state)
     struct view view = bought(m, GOODS(A100));
     assert_ok(m->f, cancel(m, view.parent.m.id, NULL, 0)); /* before the acknowledgement */
     struct report_item item = told(&view.item[0], ACTIVE);
-    assert_ok(m->f, report_with_answer(m, &view.child[0], 1, &item, 1, last_change(m, &view.child[0]), false));
+    assert_ok(m->f, report_with_answer(m, report_of(&view.child[0], 1, &item, 1),
+                                       (struct answer){last_change(m, &view.child[0]), false}));
     look_again(m, &view);
     assert_order(view.parent, "completed");
     assert_int_equal(view.refund_count, 0);
@@ -269,7 +278,8 @@ static void a_report_that_refuses_the_cancel_sets_order_and_item_back_alike(void
     struct market *m = given_rich_buyer(state);
     struct view view = bought(m, GOODS(A100));
     assert_ok(m->f, cancel(m, view.parent.m.id, NULL, 0));
-    assert_ok(m->f, report_with_answer(m, &view.child[0], 1, NULL, 0, last_change(m, &view.child[0]), false));
+    assert_ok(m->f, report_with_answer(m, report_of(&view.child[0], 1, NULL, 0),
+                                       (struct answer){last_change(m, &view.child[0]), false}));
     look_again(m, &view);
     assert_order(view.child[0], "provisioning");
     assert_item(view.item[0], "provisioning");
@@ -288,7 +298,8 @@ static void an_answer_to_an_older_command_does_not_end_the_open_one(void **state
     assert_false(str_eq(first, second));
     struct act late = {.kind = ANSWER, .id = view.child[0].m.id, .text = first, .yes = true};
     assert_ok(m->f, perform(m, &late));
-    assert_ok(m->f, report_with_answer(m, &view.child[0], 1, NULL, 0, first, true));
+    assert_ok(m->f, report_with_answer(m, report_of(&view.child[0], 1, NULL, 0),
+                                       (struct answer){first, true}));
     look_again(m, &view);
     assert_order(view.child[0], "cancelling");
     assert_int_equal(view.refund_count, 0);

@@ -146,7 +146,8 @@ static void units_are_shown_as_they_come_up(void **state)
 {
     struct market *m = given_rich_buyer(state);
     struct view view = bought(m, GOODS(A100));
-    struct report_unit units[] = {{STR("u-1"), STR("active"), {0}}, {STR("u-2"), STR("booting"), {0}}};
+    struct report_unit units[] = {{STR("u-1"), STR("active"), {0}},
+                                  {STR("u-2"), STR("booting"), {0}}};
     struct report_item item = told(&view.item[0], PROVISIONING);
     item.units = units;
     for (size_t i = 1; i <= 2; i++) {
@@ -248,7 +249,8 @@ static void a_report_about_something_foreign_is_refused_whole(void **state)
     look_again(m, &view);
     assert_order(view.child[0], "accepting");
     assert_item(view.item[0], "pending");
-    struct act parent = report_of(&view.parent, 1, items, 1), nobody = report_of(&(struct order){.m.id = {4711}}, 1, items, 1);
+    struct act parent = report_of(&view.parent, 1, items, 1),
+               nobody = report_of(&(struct order){.m.id = {4711}}, 1, items, 1);
     assert_refused(m->f, perform(m, &parent), "order_unknown");
     assert_refused(m->f, perform(m, &nobody), "order_unknown");
 }
@@ -297,8 +299,9 @@ static void a_delivered_item_is_settled_once(void **state)
     assert_ok(m->f, timer(m, SETTLE, (ref_t){4711}));
     assert_int_equal(facts_of(m->f, FACT_SETTLE_RESULT), 1);
     assert_int_equal(escrow_of(m, view.child[0].m.id), price_fen[H800]);
-    assert_int_equal(number_of(m->f, "SELECT SUM(credits_fen - debits_fen) FROM ledger_account WHERE code = 12"),
-                     price_fen[A100] - (price_fen[A100] * 500 + 5000) / 10000);
+    assert_int_equal(
+        number_of(m->f, "SELECT SUM(credits_fen - debits_fen) FROM ledger_account WHERE code = 12"),
+        price_fen[A100] - (price_fen[A100] * 500 + 5000) / 10000);
 }
 
 static void a_failed_item_is_not_settled(void **state)
@@ -316,7 +319,8 @@ static void end_child(struct market *m, struct view *view, size_t i, int ending)
 {
     const struct order *child = &view->child[i];
     if (ending == END_ACTIVE || ending == END_FAILED)
-        assert_ok(m->f, report_item_state(m, &view->item[i], ending == END_ACTIVE ? ACTIVE : FAILED));
+        assert_ok(m->f,
+                  report_item_state(m, &view->item[i], ending == END_ACTIVE ? ACTIVE : FAILED));
     if (ending == END_REJECTED)
         assert_ok(m->f, reject(m, child));
     if (ending == END_CANCELLED) {
@@ -326,7 +330,8 @@ static void end_child(struct market *m, struct view *view, size_t i, int ending)
 }
 static void two_children_fold_into_their_parent(void **state)
 {
-    static const char *const child_state[] = {"completed", "failed", "rejected", "cancelled", "accepting"};
+    static const char *const child_state[] = {"completed", "failed", "rejected", "cancelled",
+                                              "accepting"};
     struct market *m = given_rich_buyer(state);
     for (int a = 0; a < ENDINGS; a++)
         for (int b = 0; b < ENDINGS; b++) {
@@ -337,7 +342,8 @@ static void two_children_fold_into_their_parent(void **state)
             assert_order(view.child[0], child_state[a]);
             assert_order(view.child[1], child_state[b]);
             const char *parent = a == b ? child_state[a] : "partially_completed";
-            assert_order(view.parent, a != b && (a == END_NONE || b == END_NONE) ? "provisioning" : parent);
+            assert_order(view.parent,
+                         a != b && (a == END_NONE || b == END_NONE) ? "provisioning" : parent);
         }
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Several threads move the same orders at once: who comes second is refused or finds nothing left to do, and nothing is taken,
- * paid or given back twice. */
+/* Several threads move the same orders at once: who comes second is refused or finds nothing left
+ * to do, and nothing is taken, paid or given back twice. */
 #include "order_support.h"
 
 #include <pthread.h>
@@ -25,16 +25,18 @@ static void *race(void *arg)
     return NULL;
 }
 
-/* All at once, each with a context of its own; then each has succeeded or was refused for a reason that is meant. */
+/* All at once, each with a context of its own; then each has succeeded or was refused for a reason
+ * that is meant. */
 static void run_race(struct market *m, struct racer *racers, unsigned count)
 {
-    static const char *const meant[] = {"illegal_transition", "out_of_stock", "insufficient_funds", "sequence_conflict",
-                                        "concurrent_change"};
+    static const char *const meant[] = {"illegal_transition", "out_of_stock", "insufficient_funds",
+                                        "sequence_conflict", "concurrent_change"};
     pthread_barrier_t start;
     pthread_barrier_init(&start, NULL, count);
     for (unsigned i = 0; i < count; i++) {
         struct racer *racer = &racers[i];
-        bool by_buyer = racer->act.kind == SUBMIT || racer->act.kind == PAY || racer->act.kind == CANCEL;
+        bool by_buyer =
+            racer->act.kind == SUBMIT || racer->act.kind == PAY || racer->act.kind == CANCEL;
         ctx_init(&racer->ctx, &m->f->platform, m->f->ctx.now);
         if (by_buyer)
             racer->ctx.actor = (struct actor){.user_id = m->user, .org_id = m->buyer};
@@ -139,8 +141,9 @@ static void whatever_arrives_together_ends_in_one_sound_state(void **state)
             racers[4 * i + 1].item = told(&view.item[i], i == heat % 2 ? ACTIVE : FAILED);
             racers[4 * i + 1].act = report_of(child, 1, &racers[4 * i + 1].item, 1);
             racers[4 * i + 2].act = (struct act){.kind = SILENCE, .id = child->m.id};
-            racers[4 * i + 3].act = heat % 3 == 0 ? (struct act){.kind = NACK, .id = child->m.id, .text = STR("no")}
-                                                  : racers[4 * i + 1].act;
+            racers[4 * i + 3].act =
+                heat % 3 == 0 ? (struct act){.kind = NACK, .id = child->m.id, .text = STR("no")}
+                              : racers[4 * i + 1].act;
         }
         run_race(m, racers, RACERS);
         look_again(m, &view);

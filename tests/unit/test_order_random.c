@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random orders and random events of buyer, provider and timers in any order, many of them refused: the invariants hold after
- * each. The seed is printed; SEED=n repeats a run, ROUNDS=n makes it longer. */
+/* Random orders and random events of buyer, provider and timers in any order, many of them refused:
+ * the invariants hold after each. The seed is printed; SEED=n repeats a run, ROUNDS=n makes it
+ * longer. */
 #include "order_support.h"
 
 enum { ORDERS = 6, EVENTS = 60, ROUNDS = 4 };
@@ -37,8 +38,10 @@ static ref_t random_order(struct market *m, struct random *random)
     return parent.m.id;
 }
 
-/* A report of random items in random states, mostly next in the sequence, sometimes with an answer to the cancel. */
-static err_t random_report(struct market *m, struct random *random, struct view *view, const struct order *child)
+/* A report of random items in random states, mostly next in the sequence, sometimes with an answer
+ * to the cancel. */
+static err_t random_report(struct market *m, struct random *random, struct view *view,
+                           const struct order *child)
 {
     struct report_item items[SKUS];
     size_t count = 0;
@@ -54,7 +57,8 @@ static err_t random_report(struct market *m, struct random *random, struct view 
     return next < 1 ? OK : perform(m, &act);
 }
 
-static err_t random_cancel(struct market *m, struct random *random, struct view *view, const struct order *child)
+static err_t random_cancel(struct market *m, struct random *random, struct view *view,
+                           const struct order *child)
 {
     ref_t item = view->item[roll(random, (uint32_t)view->item_count)].m.id;
     switch (roll(random, 3)) {
@@ -93,14 +97,16 @@ static err_t random_event(struct market *m, struct random *random, struct view *
     case 9:
         return timer(m, SETTLE, item);
     default:
-        return is_sent ? random_report(m, random, view, child) : report_item_state(m, &view->item[0], ACTIVE);
+        return is_sent ? random_report(m, random, view, child)
+                       : report_item_state(m, &view->item[0], ACTIVE);
     }
 }
 
 /* A refusal is one of those that are meant, and never a broken database. */
 static void assert_expected(struct market *m, err_t err)
 {
-    static const char *const meant[] = {"illegal_transition", "sequence_gap", "sequence_conflict", "cancel_whole_order"};
+    static const char *const meant[] = {"illegal_transition", "sequence_gap", "sequence_conflict",
+                                        "cancel_whole_order"};
     if (err == OK)
         return;
     for (size_t i = 0; i < sizeof meant / sizeof meant[0]; i++)
@@ -120,7 +126,8 @@ static void assert_refunds_within_payments(struct view *view)
 
 static void assert_balance_explained(struct market *m)
 {
-    int64_t spent = number_of(m->f, "SELECT CAST(SUM(paid_fen - refunded_fen) AS BIGINT) FROM order_head WHERE kind = 1");
+    int64_t spent = number_of(
+        m->f, "SELECT CAST(SUM(paid_fen - refunded_fen) AS BIGINT) FROM order_head WHERE kind = 1");
     assert_int_equal(balance_of(m), BALANCE_FEN - spent);
 }
 

@@ -389,3 +389,47 @@ void order_fact(struct fact *fact, int type, const struct order *object, const s
     if (object->provider_org_id.value)
         order_fact_audience(fact, object->provider_org_id);
 }
+
+static void write_item(struct jw *w, const struct order_item *item)
+{
+    jw_object(w);
+    jw_put_ref(w, "item_id", "itm", item->m.id);
+    jw_put_ref(w, "instance_id", "ins", item->instance_id);
+    jw_put_ref(w, "sku_id", "sku", item->sku_id);
+    jw_put_ref(w, "product_id", "prd", item->product_id);
+    jw_put_int(w, "product_version", item->product_version);
+    jw_put_text(w, "product_name", item->product_name);
+    jw_put_int(w, "quantity", item->quantity);
+    jw_key(w, "unit_price");
+    jw_price(w, item->unit_price);
+    jw_put_int(w, "payable_fen", item->payable.fen);
+    jw_end_object(w);
+}
+
+void order_write_content(struct ctx *ctx, struct jw *w, const struct order_whole *whole,
+                         const struct order_item *items, size_t item_count)
+{
+    const struct order *parent = &whole->parent;
+    jw_put_ref(w, "order_id", "ord", parent->m.id);
+    jw_put_text(w, "order_no", order_no(ctx->arena, parent->m.id));
+    jw_put_ref(w, "buyer_org_id", "org", parent->buyer_org_id);
+    jw_put_int(w, "payable_fen", parent->payable.fen);
+    jw_put_text(w, "state", str_of(names_of(&order_state_names, parent->m.state)));
+    jw_key(w, "children");
+    jw_array(w);
+    for (size_t i = 0; i < whole->child_count; i++) {
+        const struct order *child = &whole->children[i];
+        jw_object(w);
+        jw_put_ref(w, "order_id", "ord", child->m.id);
+        jw_put_ref(w, "store_id", "sto", child->store_id);
+        jw_put_int(w, "payable_fen", child->payable.fen);
+        jw_key(w, "items");
+        jw_array(w);
+        for (size_t k = 0; k < item_count; k++)
+            if (ref_is(items[k].order_id, child->m.id))
+                write_item(w, &items[k]);
+        jw_end_array(w);
+        jw_end_object(w);
+    }
+    jw_end_array(w);
+}

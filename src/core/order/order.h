@@ -270,11 +270,13 @@ err_t order_instance(struct ctx *ctx, ref_t id, struct instance *out);
 
 /* ---- with the provider ---- */
 enum delivery_type { DELIVERY_ORDER = 1, DELIVERY_CHANGE = 2 };
-/* R16 was accepted (201, or 202 with accepted false: known there, answer follows by R17). */
+/* R16 was accepted (201; or 202 with accepted false: known there, taken or not comes by R17, and
+ * silence until then still counts). */
 err_t order_acknowledged(struct ctx *ctx, ref_t child, str_t external_order_id, bool accepted);
 /* R16 was refused: full refund. */
 err_t order_rejected(struct ctx *ctx, ref_t child, str_t reason);
-/* R8 cancel: done, or refused since already delivered. */
+/* R8 cancel: done, or refused since already delivered. An answer to another change than the last
+ * that was queued changes nothing. */
 err_t order_cancel_answered(struct ctx *ctx, ref_t child, str_t change_id, bool done);
 
 struct report_unit {

@@ -55,7 +55,7 @@ static err_t cart_add(struct ctx *ctx, ref_t sku, int32_t quantity)
     TRY(db_int(ctx, "SELECT COUNT(*) FROM order_cart WHERE org_id = $1 AND user_id = $2",
                ARGS(A(ctx->actor.org_id), A(ctx->actor.user_id)), &count));
     if (count >= CART_LINES_MAX)
-        return refuse(ctx, ERR_LIMIT, "cart_full", "a cart holds at most %d lines", CART_LINES_MAX);
+        return refuse(ctx, ERR_STATE, "cart_full", "a cart holds at most %d lines", CART_LINES_MAX);
     return db_exec_one(ctx,
                        "INSERT INTO order_cart (id, org_id, user_id, sku_id, quantity, updated_at) "
                        "VALUES ($1, $2, $3, "
@@ -453,50 +453,6 @@ static err_t insert_rows(struct ctx *ctx, struct draft *draft, ref_t event_id)
 }
 
 /* ---- facts ---- */
-static void write_item(struct jw *w, const struct order_item *item)
-{
-    jw_object(w);
-    jw_put_ref(w, "item_id", "itm", item->m.id);
-    jw_put_ref(w, "instance_id", "ins", item->instance_id);
-    jw_put_ref(w, "sku_id", "sku", item->sku_id);
-    jw_put_ref(w, "product_id", "prd", item->product_id);
-    jw_put_int(w, "product_version", item->product_version);
-    jw_put_text(w, "product_name", item->product_name);
-    jw_put_int(w, "quantity", item->quantity);
-    jw_key(w, "unit_price");
-    jw_price(w, item->unit_price);
-    jw_put_int(w, "payable_fen", item->payable.fen);
-    jw_end_object(w);
-}
-
-void order_write_content(struct ctx *ctx, struct jw *w, const struct order_whole *whole,
-                         const struct order_item *items, size_t item_count)
-{
-    const struct order *parent = &whole->parent;
-    jw_put_ref(w, "order_id", "ord", parent->m.id);
-    jw_put_text(w, "order_no", order_no(ctx->arena, parent->m.id));
-    jw_put_ref(w, "buyer_org_id", "org", parent->buyer_org_id);
-    jw_put_int(w, "payable_fen", parent->payable.fen);
-    jw_put_text(w, "state", str_of(names_of(&order_state_names, parent->m.state)));
-    jw_key(w, "children");
-    jw_array(w);
-    for (size_t i = 0; i < whole->child_count; i++) {
-        const struct order *child = &whole->children[i];
-        jw_object(w);
-        jw_put_ref(w, "order_id", "ord", child->m.id);
-        jw_put_ref(w, "store_id", "sto", child->store_id);
-        jw_put_int(w, "payable_fen", child->payable.fen);
-        jw_key(w, "items");
-        jw_array(w);
-        for (size_t k = 0; k < item_count; k++)
-            if (ref_is(items[k].order_id, child->m.id))
-                write_item(w, &items[k]);
-        jw_end_array(w);
-        jw_end_object(w);
-    }
-    jw_end_array(w);
-}
-
 static err_t tell_birth(struct ctx *ctx, const struct draft *draft, int type, ref_t *out_event)
 {
     struct fact fact;

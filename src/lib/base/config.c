@@ -163,24 +163,23 @@ static bool take_environment(struct config *config)
     return true;
 }
 
-static bool take_arguments(struct config *config, int argc, char *const *argv,
-                           const char **out_rest, int rest_max, int *out_rest_count)
+static bool take_arguments(struct config *config, struct config_source *source)
 {
-    *out_rest_count = 0;
-    for (int i = 0; i < argc; i++) {
-        const char *word = argv[i];
+    source->rest_count = 0;
+    for (int i = 0; i < source->argc; i++) {
+        const char *word = source->argv[i];
         if (strncmp(word, "--", 2) != 0 || word[2] == '\0') {
-            if (*out_rest_count == rest_max)
+            if (source->rest_count == source->rest_max)
                 return complain(config, "unexpected argument %.80s", word);
-            out_rest[(*out_rest_count)++] = word;
+            source->rest[source->rest_count++] = word;
             continue;
         }
         int index = find_setting(config->table, str_of(word + 2));
         if (index < 0)
             return complain(config, "unknown setting %.80s", word);
-        if (++i == argc)
+        if (++i == source->argc)
             return complain(config, "%s needs a value", word);
-        if (!set(config, index, str_of(argv[i]), word))
+        if (!set(config, index, str_of(source->argv[i]), word))
             return false;
     }
     return true;
@@ -196,15 +195,15 @@ static bool take_defaults(struct config *config)
     return true;
 }
 
-bool config_read(struct arena *arena, const struct setting_table *table, const char *file, int argc,
-                 char *const *argv, void *out, const char **out_rest, int rest_max,
-                 int *out_rest_count, const char **out_message)
+bool config_read(struct arena *arena, struct config_source *source, void *out,
+                 const char **out_message)
 {
+    const struct setting_table *table = source->table;
     ENSURE(table->count <= SETTINGS_MAX);
     struct config config = {.arena = arena, .table = table, .out = out, .message = out_message};
-    if (!take_defaults(&config) || (file != NULL && !take_file(&config, file)) ||
+    if (!take_defaults(&config) || (source->file != NULL && !take_file(&config, source->file)) ||
         (table->env_prefix != NULL && !take_environment(&config)) ||
-        !take_arguments(&config, argc, argv, out_rest, rest_max, out_rest_count))
+        !take_arguments(&config, source))
         return false;
     for (int i = 0; i < table->count; i++) {
         const struct field *field = &table->settings[i].field;

@@ -22,10 +22,17 @@ struct setting_table {
     const char *env_prefix;  /* "SUANHE_" */
 };
 
-/* Fills *out (a zeroed struct). argv: what follows the command word; what is no `--key value` is left in
- * out_rest/out_rest_count (up to rest_max). file NULL: none. false: *out_message says what is wrong. */
-bool config_read(struct arena *arena, const struct setting_table *table, const char *file, int argc,
-                 char *const *argv, void *out, const char **out_rest, int rest_max, int *out_rest_count,
-                 const char **out_message);
+/* Where the settings come from, and what is left of the command line. */
+struct config_source {
+    const struct setting_table *table;
+    const char *file;     /* NULL: none */
+    int argc;             /* what follows the command word */
+    char *const *argv;
+    const char **rest;    /* what is no `--key value`, up to rest_max */
+    int rest_max, rest_count;
+};
+
+/* Fills *out (a zeroed struct). false: *out_message says what is wrong. */
+bool config_read(struct arena *arena, struct config_source *source, void *out, const char **out_message);
 
 #endif

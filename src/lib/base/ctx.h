@@ -86,4 +86,11 @@ err_t refuse_status(struct ctx *ctx, int status, const char *reason, const char 
 /* Forgets a recorded problem (an expected refusal was handled). */
 void problem_clear(struct ctx *ctx);
 
+/* The static analyser cannot see that a refusal is never OK. */
+#ifdef __clang_analyzer__
+#define refuse(ctx, code, ...) ((void)(refuse)((ctx), (code), __VA_ARGS__), (code))
+#define refuse_field(...) ((void)(refuse_field)(__VA_ARGS__), ERR_INPUT)
+#define refuse_status(...) ((void)(refuse_status)(__VA_ARGS__), ERR_INPUT)
+#endif
+
 #endif

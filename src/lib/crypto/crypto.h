@@ -24,9 +24,12 @@ void pbkdf2_sm3(str_t password, str_t salt, int iterations, uint8_t *out, size_t
 
 /* SM4. */
 enum sm4_mode { SM4_ECB, SM4_CBC, SM4_CTR, SM4_OFB, SM4_CFB };
+struct sm4_use {
+    enum sm4_mode mode;
+    const uint8_t *key, *iv; /* 16 bytes each; ECB has no iv */
+};
 /* out has room for in.len + 16 bytes (CBC and ECB pad, PKCS#7). false: bad padding or length. */
-bool sm4_crypt(enum sm4_mode mode, bool encrypt, const uint8_t key[16], const uint8_t iv[16], str_t in,
-               uint8_t *out, size_t *out_len);
+bool sm4_crypt(const struct sm4_use *use, bool encrypt, str_t in, uint8_t *out, size_t *out_len);
 void cmac_sm4(const uint8_t key[16], str_t data, uint8_t out[16]);
 
 /* SM2. */

@@ -3,9 +3,10 @@
  * cipher's: seal boxes with box_seal where bytes can be changed by others. */
 #include "crypto_internal.h"
 
-bool sm4_crypt(enum sm4_mode mode, bool encrypt, const uint8_t key[16], const uint8_t iv[16],
-               str_t in, uint8_t *out, size_t *out_len)
+bool sm4_crypt(const struct sm4_use *use, bool encrypt, str_t in, uint8_t *out, size_t *out_len)
 {
+    enum sm4_mode mode = use->mode;
+    const uint8_t *key = use->key, *iv = use->iv;
     ENSURE(mode <= SM4_CFB && (iv != NULL || mode == SM4_ECB));
     bool pads = mode == SM4_ECB || mode == SM4_CBC;
     if (in.len > INT32_MAX - SM4_BLOCK_BYTES)

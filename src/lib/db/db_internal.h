@@ -16,6 +16,7 @@ enum {
     DB_STATEMENTS_MAX = 600, /* beyond it a connection forgets all at its next transaction */
     DB_BATCH_MAX = 256,
     DB_BATCH_US = 10 * 1000,
+    DB_CAREFUL_BATCHES = 32,
     DB_REPEAT_MAX = 5, /* on PostgreSQL, after the first run */
 };
 
@@ -90,6 +91,7 @@ struct db_engine {
     err_t (*commit)(struct ctx *ctx, struct db_conn *conn);
     void (*rollback)(struct db_conn *conn);
     err_t (*savepoint)(struct ctx *ctx, struct db_conn *conn, enum db_step step);
+    int64_t (*changes)(struct db_conn *conn); /* rows ever changed; SQLite only */
     err_t (*script)(struct ctx *ctx, struct db_conn *conn, const char *sql);
     err_t (*prepare)(struct ctx *ctx, struct db_conn *conn, struct db_statement *statement,
                      struct db_args args);
@@ -151,6 +153,7 @@ struct db {
     struct db_conn *single; /* SQLite in memory: the one connection, used under single_lock */
     pthread_mutex_t single_lock;
     struct db_conn *writer; /* SQLite: of the writer thread */
+    int careful_batches;    /* of the writer thread: so many will use savepoints */
     struct db_participant participant;
     struct db_figures figures;
     _Atomic int64_t calls, fail_at;

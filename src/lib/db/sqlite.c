@@ -198,6 +198,11 @@ static err_t sqlite_savepoint(struct ctx *ctx, struct db_conn *conn, enum db_ste
     return run_control(ctx, conn, controls[step]);
 }
 
+static int64_t sqlite_changes(struct db_conn *conn)
+{
+    return sqlite3_total_changes64(conn->native);
+}
+
 static err_t sqlite_prepare(struct ctx *ctx, struct db_conn *conn, struct db_statement *statement,
                             struct db_args args)
 {
@@ -339,6 +344,7 @@ const struct db_engine db_sqlite_engine = {
     .commit = sqlite_commit,
     .rollback = sqlite_rollback,
     .savepoint = sqlite_savepoint,
+    .changes = sqlite_changes,
     .script = run_script,
     .prepare = sqlite_prepare,
     .forget = sqlite_forget,

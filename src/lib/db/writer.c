@@ -162,12 +162,39 @@ static void answer(struct db *db, struct db_piece *piece)
 
 /* ---- SQLite: group commit ---- */
 
+/* Most pieces succeed, and most refusals come before anything was changed: neither needs a savepoint,
+ * which costs a copy of every page that a piece touches. So a batch runs without; only when a piece
+ * changed something and then refused, the batch is rolled back and run again with a savepoint for
+ * each piece, and so are the next few, since such refusals come in swarms. */
 struct batch {
     struct db_piece piece[DB_BATCH_MAX];
     struct ctx *member[DB_BATCH_MAX];
     int count, member_count;
+    bool is_spoilt;  /* something is in the transaction that must not be committed */
     struct ctx self; /* problems that belong to no single piece */
 };
+
+/* false: the transaction is gone, or holds what a refused piece left behind. */
+static bool run_bare(struct db_conn *conn, struct batch *batch, struct db_piece *piece)
+{
+    const struct db_engine *engine = conn->db->engine;
+    int64_t changes = engine->changes(conn);
+    for (int run = 0; run < 2; run++) {
+        piece->result = run_piece(conn, piece);
+        if (!engine->is_open(conn))
+            return false;
+        if (piece->result == OK)
+            return true;
+        batch->is_spoilt = engine->changes(conn) != changes;
+        if (batch->is_spoilt)
+            return false;
+        if (piece->result != ERR_AGAIN)
+            return true;
+        atomic_fetch_add(&conn->db->figures.repeated, run == 0);
+    }
+    piece->result = refuse_concurrent(piece->ctx);
+    return true;
+}
 
 /* A refused piece is undone alone. false: the whole transaction is gone. */
 static bool run_in_savepoint(struct db_conn *conn, struct batch *batch, struct db_piece *piece)
@@ -193,10 +220,11 @@ static bool run_in_savepoint(struct db_conn *conn, struct batch *batch, struct d
 
 static bool run_and_join(struct db_conn *conn, struct batch *batch, struct db_piece *piece)
 {
-    bool is_open = run_in_savepoint(conn, batch, piece);
-    if (is_open && piece->result == OK)
+    bool is_careful = conn->db->careful_batches > 0;
+    bool is_good = is_careful ? run_in_savepoint(conn, batch, piece) : run_bare(conn, batch, piece);
+    if (is_good && piece->result == OK)
         batch->member[batch->member_count++] = piece->ctx;
-    return is_open;
+    return is_good;
 }
 
 /* Ends the transaction of the batch; *out_err says why it was not committed. */
@@ -219,6 +247,21 @@ static bool commit_batch(struct db_conn *conn, struct batch *batch, err_t *out_e
         db->engine->rollback(conn);
     tell_participant(db, *out_err == OK);
     return *out_err == OK;
+}
+
+/* Runs the pieces of a spoilt batch again, each in a savepoint. */
+static bool refill_batch(struct db_conn *conn, struct batch *batch)
+{
+    conn->db->engine->rollback(conn);
+    conn->db->careful_batches = DB_CAREFUL_BATCHES;
+    batch->is_spoilt = false;
+    batch->member_count = 0;
+    if (conn->db->engine->begin(&batch->self, conn, DB_ROLE_WRITE) != OK)
+        return false;
+    for (int i = 0; i < batch->count; i++)
+        if (!run_and_join(conn, batch, &batch->piece[i]))
+            return false;
+    return true;
 }
 
 /* A piece whose batch was lost runs alone: begin, piece, commit. What fails now is its answer. */
@@ -265,12 +308,23 @@ static void run_batch(struct db_conn *conn, struct batch *batch)
     if (conn->statement_count > DB_STATEMENTS_MAX)
         db_statements_forget(conn);
     problem_clear(&batch->self);
+    batch->is_spoilt = false;
     batch->member_count = 0;
     batch->count = 1;
     err_t err = OK;
-    if (fill_batch(conn, batch) && commit_batch(conn, batch, &err))
+    if (conn->db->careful_batches > 0)
+        conn->db->careful_batches--;
+    bool is_filled = fill_batch(conn, batch);
+    if (batch->is_spoilt && batch->count == 1 && batch->piece[0].result != ERR_AGAIN) {
+        conn->db->engine->rollback(conn); /* nobody else is in it, so its answer stands */
+        return;
+    }
+    if (batch->is_spoilt)
+        is_filled = refill_batch(conn, batch);
+    if (is_filled && commit_batch(conn, batch, &err))
         return;
     conn->db->engine->rollback(conn);
+    conn->db->careful_batches = DB_CAREFUL_BATCHES;
     for (int i = 0; i < batch->count; i++)
         run_single(conn, batch, &batch->piece[i]);
 }

@@ -1359,7 +1359,7 @@ export interface components {
             paid_fen: components["schemas"]["Fen"];
             refunded_fen: components["schemas"]["Fen"];
             created_at: components["schemas"]["Time"];
-            stores: string[];
+            stores?: string[];
             item_count: number;
             title: string;
         };

@@ -11,7 +11,7 @@ export const live = reactive({ broken: false });
 
 const tab = randomKey();
 const LEASE_MS = 6000;
-const START_MS = 3000;
+const START_MS = 5000;
 const leaseKey = () => `suanhe.live.${credentials.org}`;
 const channel = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel('suanhe.live');
 let stop: AbortController | null = null;
