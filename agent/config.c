@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The agent's settings: one JSON file, since it holds a list of providers with their credentials. */
+/* The agent's settings: one JSON file, since it holds a list of providers with their credentials.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +46,8 @@ static bool read_provider(const struct json *json, struct provider *out)
     out->client_id = json_get_text(json, "client_id");
     out->client_secret = json_get_text(json, "client_secret");
     out->bearer = json_get_text(json, "bearer");
-    return out->code.len > 0 && out->client_id.len > 0 && out->client_secret.len > 0 && out->bearer.len >= 16;
+    return out->code.len > 0 && out->client_id.len > 0 && out->client_secret.len > 0 &&
+           out->bearer.len >= 16;
 }
 
 bool agent_config_read(const char *path, struct agent_config *out, const char **out_message)
@@ -65,9 +67,10 @@ bool agent_config_read(const char *path, struct agent_config *out, const char **
     out->delay_ms = json_get_int(json, "delay_ms", 1500);
     const struct json *providers = json_get(json, "providers");
     size_t count = json_count(providers);
-    if (!read_listen(json_get_text(json, "listen"), out) || out->platform_url.len == 0 || out->state_dir.len == 0 ||
-        count > PROVIDERS_MAX) {
-        *out_message = "listen (HOST:PORT), platform, state_dir and at most 64 providers are needed";
+    if (!read_listen(json_get_text(json, "listen"), out) || out->platform_url.len == 0 ||
+        out->state_dir.len == 0 || count > PROVIDERS_MAX) {
+        *out_message =
+            "listen (HOST:PORT), platform, state_dir and at most 64 providers are needed";
         return false;
     }
     for (size_t i = 0; i < count; i++)
@@ -77,6 +80,7 @@ bool agent_config_read(const char *path, struct agent_config *out, const char **
         }
     out->provider_count = (int)count;
     if (out->tool_base.len == 0)
-        out->tool_base = str_printf(out->arena, "http://" STR_FMT ":%d", STR_ARG(out->listen_host), out->listen_port);
+        out->tool_base = str_printf(out->arena, "http://" STR_FMT ":%d", STR_ARG(out->listen_host),
+                                    out->listen_port);
     return true;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the platform calls: health, the order (R16), the change of its state (R8), the question about it; and the page that a
- * purchased product's entry opens. A message is answered from the journal when it was seen before. */
+/* What the platform calls: health, the order (R16), the change of its state (R8), the question
+ * about it; and the page that a purchased product's entry opens. A message is answered from the
+ * journal when it was seen before. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -61,7 +62,8 @@ static err_t get_health(struct ctx *ctx, const struct request *request, struct r
 static utc_t end_of_term(utc_t from, str_t term)
 {
     int64_t count;
-    if (term.len < 3 || term.data[0] != 'P' || !str_to_int(str_from(term.data + 1, term.len - 2), 1, 120, &count))
+    if (term.len < 3 || term.data[0] != 'P' ||
+        !str_to_int(str_from(term.data + 1, term.len - 2), 1, 120, &count))
         return (utc_t){0};
     char unit = term.data[term.len - 1];
     int anchor = utc_shanghai(from).day;
@@ -74,7 +76,8 @@ static utc_t end_of_term(utc_t from, str_t term)
     return (utc_t){0};
 }
 
-static err_t read_items(struct ctx *ctx, const struct json *body, ref_t order, struct agent_item **out, size_t *out_count)
+static err_t read_items(struct ctx *ctx, const struct json *body, ref_t order,
+                        struct agent_item **out, size_t *out_count)
 {
     const struct json *items = json_get(body, "items");
     size_t count = json_count(items);
@@ -85,8 +88,10 @@ static err_t read_items(struct ctx *ctx, const struct json *body, ref_t order, s
         const struct json *item = json_at(items, i);
         int64_t quantity = json_get_int(item, "quantity", 0);
         if (!ref_read(json_get_text(item, "item_id"), "itm", &list[i].id) ||
-            !ref_read(json_get_text(item, "instance_id"), "ins", &list[i].instance_id) || quantity < 1 || quantity > 100000)
-            return refuse_field(ctx, str_printf(ctx->arena, "/items/%zu", i), "bad_format", "ids and quantity are needed");
+            !ref_read(json_get_text(item, "instance_id"), "ins", &list[i].instance_id) ||
+            quantity < 1 || quantity > 100000)
+            return refuse_field(ctx, str_printf(ctx->arena, "/items/%zu", i), "bad_format",
+                                "ids and quantity are needed");
         list[i].order_id = order;
         list[i].provider = caller(ctx);
         list[i].state = AGENT_INTENDED;
@@ -103,7 +108,9 @@ static err_t read_items(struct ctx *ctx, const struct json *body, ref_t order, s
 
 static str_t accepted_answer(struct ctx *ctx, ref_t order)
 {
-    return str_printf(ctx->arena, "{\"state\":\"accepted\",\"external_order_id\":\"ag-%013" PRIx64 "\"}", (uint64_t)order.value);
+    return str_printf(ctx->arena,
+                      "{\"state\":\"accepted\",\"external_order_id\":\"ag-%013" PRIx64 "\"}",
+                      (uint64_t)order.value);
 }
 
 /* The order of a buyer may ask the fake backend to refuse, so that a refusal can be seen. */
@@ -111,7 +118,9 @@ static bool asks_refusal(const struct json *body)
 {
     const struct json *items = json_get(body, "items");
     for (size_t i = 0; i < json_count(items); i++)
-        if (str_is(json_get_text(json_get(json_get(json_at(items, i), "config"), "fake"), "outcome"), "reject"))
+        if (str_is(
+                json_get_text(json_get(json_get(json_at(items, i), "config"), "fake"), "outcome"),
+                "reject"))
             return true;
     return false;
 }
@@ -125,14 +134,17 @@ static err_t answer(struct reply *reply, int status, str_t body)
     return OK;
 }
 
-static err_t repeat_order(struct ctx *ctx, const struct agent_order *order, str_t digest, struct reply *reply)
+static err_t repeat_order(struct ctx *ctx, const struct agent_order *order, str_t digest,
+                          struct reply *reply)
 {
     if (order->provider != caller(ctx) || !str_eq(order->digest, digest))
-        return refuse(ctx, ERR_CONFLICT, "order_conflict", "this order is known with other content");
+        return refuse(ctx, ERR_CONFLICT, "order_conflict",
+                      "this order is known with other content");
     return answer(reply, order->answer_status, order->answer);
 }
 
-static err_t take_order(struct ctx *ctx, const struct request *request, ref_t id, str_t digest, struct reply *reply)
+static err_t take_order(struct ctx *ctx, const struct request *request, ref_t id, str_t digest,
+                        struct reply *reply)
 {
     struct agent_item *items;
     size_t count;
@@ -144,7 +156,8 @@ static err_t take_order(struct ctx *ctx, const struct request *request, ref_t id
         .state = refused ? AGENT_ORDER_REJECTED : AGENT_ORDER_ACCEPTED,
         .digest = digest,
         .answer_status = refused ? 409 : 201,
-        .answer = refused ? STR("{\"status\":409,\"title\":\"refused\",\"code\":\"order_rejected\",\"retryable\":false}")
+        .answer = refused ? STR("{\"status\":409,\"title\":\"refused\",\"code\":\"order_rejected\","
+                                "\"retryable\":false}")
                           : accepted_answer(ctx, id),
     };
     TRY(journal_add_order(ctx, &order));
@@ -163,8 +176,10 @@ static err_t post_order(struct ctx *ctx, const struct request *request, struct r
     TRY(json_parse(ctx, request->body, &body));
     struct request parsed = *request;
     parsed.json = body;
-    if (!ref_read(json_get_text(body, "order_id"), "ord", &id) || json_get_int(body, "sequence", 0) != 1)
-        return refuse_field(ctx, STR("/order_id"), "bad_format", "order_id and sequence 1 are needed");
+    if (!ref_read(json_get_text(body, "order_id"), "ord", &id) ||
+        json_get_int(body, "sequence", 0) != 1)
+        return refuse_field(ctx, STR("/order_id"), "bad_format",
+                            "order_id and sequence 1 are needed");
     sm3(request->body, hash);
     str_t digest = str_dup(ctx->arena, str_from(hash, SM3_BYTES));
     TRY(journal_order(ctx, id, &order, &found));
@@ -181,30 +196,36 @@ struct change {
     const struct json *items;
 };
 
-static bool names_item(const struct ctx *ctx, const struct change *change, const struct agent_item *item)
+static bool names_item(const struct ctx *ctx, const struct change *change,
+                       const struct agent_item *item)
 {
     for (size_t i = 0; i < json_count(change->items); i++)
-        if (str_eq(json_get_text(json_at(change->items, i), "item_id"), ref_text(ctx->arena, "itm", item->id)))
+        if (str_eq(json_get_text(json_at(change->items, i), "item_id"),
+                   ref_text(ctx->arena, "itm", item->id)))
             return true;
     return json_count(change->items) == 0;
 }
 
 static str_t applied(struct ctx *ctx, int64_t sequence, const char *state)
 {
-    return str_printf(ctx->arena, "{\"applied_sequence\":%" PRId64 ",\"state\":\"%s\"}", sequence, state);
+    return str_printf(ctx->arena, "{\"applied_sequence\":%" PRId64 ",\"state\":\"%s\"}", sequence,
+                      state);
 }
 
-/* What was delivered is not cancelled; what was not begun ends at once; what is being made is ended by the worker and
- * reported. */
-static err_t cancel_items(struct ctx *ctx, const struct change *change, int *out_status, str_t *out_answer)
+/* What was delivered is not cancelled; what was not begun ends at once; what is being made is ended
+ * by the worker and reported. */
+static err_t cancel_items(struct ctx *ctx, const struct change *change, int *out_status,
+                          str_t *out_answer)
 {
     struct agent_item *items;
     size_t count, begun = 0;
     TRY(journal_items(ctx, change->order, &items, &count));
     for (size_t i = 0; i < count; i++)
-        if (names_item(ctx, change, &items[i]) && (items[i].state == AGENT_ACTIVE || items[i].state == AGENT_FAILED)) {
+        if (names_item(ctx, change, &items[i]) &&
+            (items[i].state == AGENT_ACTIVE || items[i].state == AGENT_FAILED)) {
             *out_status = 409;
-            *out_answer = STR("{\"status\":409,\"title\":\"delivered\",\"code\":\"illegal_transition\",\"retryable\":false}");
+            *out_answer = STR("{\"status\":409,\"title\":\"delivered\",\"code\":\"illegal_"
+                              "transition\",\"retryable\":false}");
             return OK;
         }
     for (size_t i = 0; i < count; i++)
@@ -231,7 +252,8 @@ static err_t refuse_gap(struct ctx *ctx, int64_t expected)
     return err;
 }
 
-static err_t apply_change(struct ctx *ctx, const struct agent_order *order, const struct change *change, struct reply *reply)
+static err_t apply_change(struct ctx *ctx, const struct agent_order *order,
+                          const struct change *change, struct reply *reply)
 {
     int status = 200;
     str_t text;
@@ -246,7 +268,8 @@ static err_t apply_change(struct ctx *ctx, const struct agent_order *order, cons
     else if (str_is(change->command, "none"))
         text = applied(ctx, change->sequence, "applied");
     else
-        return refuse(ctx, ERR_STATE, "illegal_transition", "this backend does not know the command");
+        return refuse(ctx, ERR_STATE, "illegal_transition",
+                      "this backend does not know the command");
     TRY(journal_set_change(ctx, order->id, change->sequence, change->digest, status, text));
     return answer(reply, status, text);
 }
@@ -289,7 +312,8 @@ static err_t get_order(struct ctx *ctx, const struct request *request, struct re
     struct jw *w = &reply->json;
     jw_object(w);
     jw_put_ref(w, "order_id", "ord", id);
-    jw_put_text(w, "state", order.state == AGENT_ORDER_ACCEPTED ? STR("accepted") : STR("rejected"));
+    jw_put_text(w, "state",
+                order.state == AGENT_ORDER_ACCEPTED ? STR("accepted") : STR("rejected"));
     jw_put_int(w, "last_sequence", order.sequence);
     jw_put_int(w, "report_sequence", order.report_sequence);
     jw_key(w, "items");
@@ -301,7 +325,9 @@ static err_t get_order(struct ctx *ctx, const struct request *request, struct re
         jw_put_text(w, "state", str_of(names_of(&agent_item_names, items[i].state)));
         jw_put_text(w, "external_instance_id", items[i].external_instance_id);
         jw_put_utc(w, "started_at", items[i].started_at);
-        jw_put_utc(w, "expires_at", items[i].expires_at.ms ? items[i].expires_at : end_of_term(ctx->now, items[i].term));
+        jw_put_utc(w, "expires_at",
+                   items[i].expires_at.ms ? items[i].expires_at
+                                          : end_of_term(ctx->now, items[i].term));
         jw_end_object(w);
     }
     jw_end_array(w);
@@ -314,10 +340,12 @@ static err_t get_tool(struct ctx *ctx, const struct request *request, struct rep
 {
     (void)ctx;
     reply->content_type = "text/html; charset=utf-8";
-    buf_puts(&reply->body, "<!doctype html><html lang=\"zh\"><meta charset=\"utf-8\"><title>控制台</title><h1>控制台</h1><p>实例 <code>");
+    buf_puts(&reply->body, "<!doctype html><html lang=\"zh\"><meta "
+                           "charset=\"utf-8\"><title>控制台</title><h1>控制台</h1><p>实例 <code>");
     for (size_t i = 0; i < request->params[0].len && i < 100; i++) {
         char c = request->params[0].data[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '-' || c == '_';
         buf_putc(&reply->body, plain ? c : '.');
     }
     buf_puts(&reply->body, "</code> 正在运行（演示后端）。</p></html>");
@@ -337,7 +365,8 @@ static const struct route routes[] = {
     {"GET", "/tool/{name}", 0, TX_NONE, NULL, get_tool, ROUTE_PUBLIC},
     {"GET", "/p/{provider}/if2/v1/health", 1, TX_NONE, NULL, get_health, 0},
     {"POST", "/p/{provider}/if2/v1/orders", 1, TX_WRITE, NULL, post_order, ROUTE_RAW_BODY},
-    {"POST", "/p/{provider}/if2/v1/orders/{id}/status-changes", 1, TX_WRITE, NULL, post_change, ROUTE_RAW_BODY},
+    {"POST", "/p/{provider}/if2/v1/orders/{id}/status-changes", 1, TX_WRITE, NULL, post_change,
+     ROUTE_RAW_BODY},
     {"GET", "/p/{provider}/if2/v1/orders/{id}", 1, TX_READ, NULL, get_order, 0},
 };
 const struct route_table agent_routes = ROUTES(routes);

@@ -17,8 +17,9 @@ struct agent *agent_of(struct ctx *ctx)
 
 static int usage(int status)
 {
-    fprintf(status ? stderr : stdout, "usage: suanhe-agent serve --config FILE\n"
-                                      "       suanhe-agent report --config FILE --provider CODE --products FILE\n");
+    fprintf(status ? stderr : stdout,
+            "usage: suanhe-agent serve --config FILE\n"
+            "       suanhe-agent report --config FILE --provider CODE --products FILE\n");
     return status;
 }
 
@@ -37,10 +38,13 @@ static bool open_journal(struct agent *agent, struct ctx *ctx)
         fprintf(stderr, "suanhe-agent: cannot make %s: %s\n", folder, strerror(errno));
         return false;
     }
-    const struct db_options options = {
-        .url = str_printf(agent->config.arena, "sqlite:" STR_FMT "/journal.db", STR_ARG(agent->config.state_dir)), .readers = 2};
+    const struct db_options options = {.url = str_printf(agent->config.arena,
+                                                         "sqlite:" STR_FMT "/journal.db",
+                                                         STR_ARG(agent->config.state_dir)),
+                                       .readers = 2};
     int applied;
-    if (db_open(ctx, &options, &agent->platform.db) == OK && db_migrate(ctx, agent->platform.db, &applied) == OK)
+    if (db_open(ctx, &options, &agent->platform.db) == OK &&
+        db_migrate(ctx, agent->platform.db, &applied) == OK)
         return true;
     fprintf(stderr, "suanhe-agent: journal: %s %s\n", ctx->problem.reason, ctx->problem.detail);
     return false;
@@ -78,7 +82,8 @@ static int serve(struct agent *agent)
         return 1;
     ENSURE(pthread_create(&agent->worker, NULL, agent_worker, agent) == 0);
     ENSURE(pthread_create(&agent->reporter, NULL, agent_reporter, agent) == 0);
-    log_line("agent_serving", "port=%d providers=%d", http_port(agent->http), agent->config.provider_count);
+    log_line("agent_serving", "port=%d providers=%d", http_port(agent->http),
+             agent->config.provider_count);
     sigwait(&set, &which);
     http_stop(agent->http);
     atomic_store(&agent->stopping, true);
@@ -93,7 +98,8 @@ static int serve(struct agent *agent)
 int main(int argc, char **argv)
 {
     static struct agent agent; /* one per process; zeroed */
-    const char *file = option(argc, argv, "--config"), *message = "", *crash = getenv("AGENT_CRASH");
+    const char *file = option(argc, argv, "--config"), *message = "",
+               *crash = getenv("AGENT_CRASH");
     int64_t at = 0;
     if (argc < 2 || strcmp(argv[1], "--help") == 0)
         return usage(argc < 2 ? 2 : 0);
@@ -110,8 +116,10 @@ int main(int argc, char **argv)
     int status;
     if (strcmp(argv[1], "serve") == 0)
         status = serve(&agent);
-    else if (strcmp(argv[1], "report") == 0 && option(argc, argv, "--provider") && option(argc, argv, "--products"))
-        status = agent_report_products(&agent, option(argc, argv, "--provider"), option(argc, argv, "--products"));
+    else if (strcmp(argv[1], "report") == 0 && option(argc, argv, "--provider") &&
+             option(argc, argv, "--products"))
+        status = agent_report_products(&agent, option(argc, argv, "--provider"),
+                                       option(argc, argv, "--products"));
     else
         status = usage(2);
     id_maker_free(agent.platform.ids);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reports products (R5) from a file of JSON lines: each a product as the interface takes it, with its external_product_id. */
+/* Reports products (R5) from a file of JSON lines: each a product as the interface takes it, with
+ * its external_product_id. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,8 @@
 static int find_provider(const struct agent *agent, const char *name)
 {
     for (int i = 0; i < agent->config.provider_count; i++)
-        if (str_is(agent->config.providers[i].code, name) || str_is(agent->config.providers[i].name, name))
+        if (str_is(agent->config.providers[i].code, name) ||
+            str_is(agent->config.providers[i].name, name))
             return i;
     return -1;
 }
@@ -40,7 +42,8 @@ static bool split(struct ctx *ctx, str_t line, str_t *out_id, str_t *out_body)
     return true;
 }
 
-static bool report_one(struct ctx *ctx, struct agent *agent, struct http_client *client, int provider, str_t line)
+static bool report_one(struct ctx *ctx, struct agent *agent, struct http_client *client,
+                       int provider, str_t line)
 {
     str_t token, id, body;
     struct http_answer answer = {0};
@@ -54,7 +57,8 @@ static bool report_one(struct ctx *ctx, struct agent *agent, struct http_client 
     }
     const struct http_call call = {
         .method = "PUT",
-        .url = str_printf(ctx->arena, STR_FMT "/if2/v1/products/" STR_FMT, STR_ARG(agent->config.platform_url), STR_ARG(id)),
+        .url = str_printf(ctx->arena, STR_FMT "/if2/v1/products/" STR_FMT,
+                          STR_ARG(agent->config.platform_url), STR_ARG(id)),
         .body = body,
         .bearer = token,
         .allow_plain_http = true,
@@ -62,7 +66,8 @@ static bool report_one(struct ctx *ctx, struct agent *agent, struct http_client 
     };
     bool answered = http_send(ctx, client, &call, &answer) == OK;
     bool good = answered && (answer.status == 200 || answer.status == 201);
-    fprintf(good ? stdout : stderr, STR_FMT " %d " STR_FMT "\n", STR_ARG(id), answer.status, STR_ARG(answer.body));
+    fprintf(good ? stdout : stderr, STR_FMT " %d " STR_FMT "\n", STR_ARG(id), answer.status,
+            STR_ARG(answer.body));
     return good;
 }
 
@@ -74,7 +79,8 @@ int agent_report_products(struct agent *agent, const char *provider, const char 
     size_t size = 0;
     ssize_t length;
     if (index < 0 || !file) {
-        fprintf(stderr, "suanhe-agent: %s\n", index < 0 ? "no such provider in the settings" : "cannot read the file");
+        fprintf(stderr, "suanhe-agent: %s\n",
+                index < 0 ? "no such provider in the settings" : "cannot read the file");
         if (file)
             fclose(file);
         return 2;

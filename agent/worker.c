@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Drives items until what is matches what is wished, and sends the reports. Both read what is due from the journal, act outside
- * any transaction, and write what came of it in one, so a crash between leaves a row that is due again. */
+/* Drives items until what is matches what is wished, and sends the reports. Both read what is due
+ * from the journal, act outside any transaction, and write what came of it in one, so a crash
+ * between leaves a row that is due again. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
@@ -91,7 +92,8 @@ static int64_t backoff_ms(int attempts)
 static utc_t end_of_term(utc_t from, str_t term)
 {
     int64_t count;
-    if (term.len < 3 || term.data[0] != 'P' || !str_to_int(str_from(term.data + 1, term.len - 2), 1, 120, &count))
+    if (term.len < 3 || term.data[0] != 'P' ||
+        !str_to_int(str_from(term.data + 1, term.len - 2), 1, 120, &count))
         return (utc_t){0};
     char unit = term.data[term.len - 1];
     int anchor = utc_shanghai(from).day;
@@ -131,7 +133,8 @@ static void step_present(struct ctx *ctx, struct agent *agent, struct item_step 
     case BACKEND_INVALID:
     case BACKEND_NO_CAPACITY:
     default:
-        fail_item(step, status.message[0] ? str_z(ctx->arena, str_of(status.message)) : "the backend refused");
+        fail_item(step, status.message[0] ? str_z(ctx->arena, str_of(status.message))
+                                          : "the backend refused");
         return;
     }
 }
@@ -161,7 +164,8 @@ static void drive(struct ctx *ctx, struct agent *agent, const struct agent_item 
         step_absent(ctx, agent, &step);
     agent_fault_point(agent, "between backend and journal");
     if (db_write(ctx, agent->platform.db, save_step, &step) != OK)
-        log_at(LOG_ERROR, "journal_failed", "item=%" PRId64 " reason=%s", item->id.value, ctx->problem.reason);
+        log_at(LOG_ERROR, "journal_failed", "item=%" PRId64 " reason=%s", item->id.value,
+               ctx->problem.reason);
     agent_fault_point(agent, "after the journal");
 }
 
@@ -214,16 +218,18 @@ static err_t save_report(struct ctx *ctx, void *arg)
     return journal_report_later(ctx, step->report, step->due_at, step->error);
 }
 
-/* The platform is ahead of us when it expects a later sequence: this report was applied and its answer lost. */
+/* The platform is ahead of us when it expects a later sequence: this report was applied and its
+ * answer lost. */
 static bool was_applied(struct ctx *ctx, const struct http_answer *answer, int64_t sequence)
 {
     const char *why;
     const struct json *body = json_parse_text(ctx->arena, answer->body, &why);
-    return str_is(json_get_text(body, "code"), "sequence_gap") && json_get_int(body, "expected", 0) > sequence;
+    return str_is(json_get_text(body, "code"), "sequence_gap") &&
+           json_get_int(body, "expected", 0) > sequence;
 }
 
-static bool post_report(struct ctx *ctx, struct agent *agent, struct http_client *client, const struct agent_report *report,
-                        struct http_answer *answer)
+static bool post_report(struct ctx *ctx, struct agent *agent, struct http_client *client,
+                        const struct agent_report *report, struct http_answer *answer)
 {
     str_t token;
     if (agent_token(ctx, agent, client, report->provider, &token) != OK)
@@ -231,8 +237,8 @@ static bool post_report(struct ctx *ctx, struct agent *agent, struct http_client
     str_t order = ref_text(ctx->arena, "ord", report->order_id);
     const struct http_call call = {
         .method = "POST",
-        .url = str_printf(ctx->arena, STR_FMT "/if2/v1/orders/" STR_FMT "/fulfilments", STR_ARG(agent->config.platform_url),
-                          STR_ARG(order)),
+        .url = str_printf(ctx->arena, STR_FMT "/if2/v1/orders/" STR_FMT "/fulfilments",
+                          STR_ARG(agent->config.platform_url), STR_ARG(order)),
         .body = report->body,
         .bearer = token,
         .allow_plain_http = true,
@@ -241,7 +247,8 @@ static bool post_report(struct ctx *ctx, struct agent *agent, struct http_client
     return http_send(ctx, client, &call, answer) == OK;
 }
 
-static void send_report(struct ctx *ctx, struct agent *agent, struct http_client *client, const struct agent_report *report)
+static void send_report(struct ctx *ctx, struct agent *agent, struct http_client *client,
+                        const struct agent_report *report)
 {
     struct http_answer answer = {0};
     struct report_step step = {.report = report};
@@ -257,8 +264,10 @@ static void send_report(struct ctx *ctx, struct agent *agent, struct http_client
     if (db_write(ctx, agent->platform.db, save_report, &step) != OK)
         log_at(LOG_ERROR, "journal_failed", "report=%" PRId64, report->id.value);
     if (!step.sent)
-        log_at(LOG_WARN, "report_not_taken", "order=%" PRId64 " sequence=%" PRId64 " " STR_FMT " " STR_FMT, report->order_id.value,
-               report->sequence, STR_ARG(step.error), STR_ARG(answer.body.len < 300 ? answer.body : STR("")));
+        log_at(LOG_WARN, "report_not_taken",
+               "order=%" PRId64 " sequence=%" PRId64 " " STR_FMT " " STR_FMT,
+               report->order_id.value, report->sequence, STR_ARG(step.error),
+               STR_ARG(answer.body.len < 300 ? answer.body : STR("")));
 }
 
 void *agent_reporter(void *arg)
@@ -284,7 +293,8 @@ void *agent_reporter(void *arg)
 }
 
 /* ---- our token at the platform ---- */
-err_t agent_token(struct ctx *ctx, struct agent *agent, struct http_client *client, int provider, str_t *out)
+err_t agent_token(struct ctx *ctx, struct agent *agent, struct http_client *client, int provider,
+                  str_t *out)
 {
     struct provider *p = &agent->config.providers[provider];
     if (p->token_until.ms > ctx->now.ms) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Housekeeping: once an hour what nobody needs any more is forgotten. A durable job like any other, so it goes on after a
- * restart and runs on one instance at a time. */
+/* Housekeeping: once an hour what nobody needs any more is forgotten. A durable job like any other,
+ * so it goes on after a restart and runs on one instance at a time. */
 #include "catalog/catalog.h"
 #include "job/job.h"
 #include "server.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands that work on the data folder themselves: init, migrate, routes, fsck, backup, restore, export. Those that change
- * anything hold the folder's lock, so none runs beside a server. */
+/* Commands that work on the data folder themselves: init, migrate, routes, fsck, backup, restore,
+ * export. Those that change anything hold the folder's lock, so none runs beside a server. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,12 +38,14 @@ static err_t make_operator(struct ctx *ctx, void *arg)
 static bool init_operator(struct opened *opened)
 {
     struct ctx *ctx = &opened->ctx;
-    struct first_user first = {.email = STR("operator@suanhe.example"), .password = make_password(ctx->arena)};
+    struct first_user first = {.email = STR("operator@suanhe.example"),
+                               .password = make_password(ctx->arena)};
     first.verifier = password_hash(ctx->arena, first.password);
     if (db_write(ctx, ctx->platform->db, make_operator, &first) != OK)
         return complain(ctx, "operator account") == 0;
     if (first.made)
-        printf("operator account (shown once): " STR_FMT "  " STR_FMT "\n", STR_ARG(first.email), STR_ARG(first.password));
+        printf("operator account (shown once): " STR_FMT "  " STR_FMT "\n", STR_ARG(first.email),
+               STR_ARG(first.password));
     return true;
 }
 
@@ -146,7 +148,9 @@ int command_backup(const struct command_line *line)
     } else if (db_backup(&opened.ctx, opened.platform.db, line->rest[1]) != OK) {
         status = complain(&opened.ctx, "backup");
     } else {
-        printf("backup written to %s; keep the folder's keys too (DATA_DIR/keys and the key-encryption key)\n", line->rest[1]);
+        printf("backup written to %s; keep the folder's keys too (DATA_DIR/keys and the "
+               "key-encryption key)\n",
+               line->rest[1]);
     }
     platform_close(&opened);
     return status;
@@ -178,7 +182,8 @@ static int restore_into(const struct command_line *line, const char *copy)
     }
     const char *path = str_z(line->arena, str_cut(url, 7));
     const char *fresh = str_z(line->arena, str_printf(line->arena, "%s.restoring", path));
-    const char *old = str_z(line->arena, str_printf(line->arena, "%s.before-restore-%" PRId64, path, clock_now().ms));
+    const char *old = str_z(
+        line->arena, str_printf(line->arena, "%s.before-restore-%" PRId64, path, clock_now().ms));
     unlink(fresh);
     if (!copy_file(copy, fresh)) {
         fprintf(stderr, "suanhe: cannot copy %s: %s\n", copy, strerror(errno));
@@ -186,7 +191,8 @@ static int restore_into(const struct command_line *line, const char *copy)
     }
     static const char *const parts[] = {"", "-wal", "-shm"};
     for (int i = 0; i < 3; i++) {
-        str_t from = str_printf(line->arena, "%s%s", path, parts[i]), to = str_printf(line->arena, "%s%s", old, parts[i]);
+        str_t from = str_printf(line->arena, "%s%s", path, parts[i]),
+              to = str_printf(line->arena, "%s%s", old, parts[i]);
         if (rename(from.data, to.data) != 0 && errno != ENOENT) {
             fprintf(stderr, "suanhe: cannot move %s: %s\n", from.data, strerror(errno));
             return 1;
@@ -210,7 +216,8 @@ int command_restore(const struct command_line *line)
     if (!folder_open(line, false, &opened))
         return 1;
     int status = restore_into(line, line->rest[1]);
-    /* Opening tells whether the copy is whole, and whether it lies behind a head that was signed already. */
+    /* Opening tells whether the copy is whole, and whether it lies behind a head that was signed
+     * already. */
     if (status == 0 && !platform_open(line, true, &opened)) {
         fprintf(stderr, "suanhe: the copy cannot go on as it is; the former database was kept\n");
         status = 1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The demo market: stores and products from the offers that come with the program, a consumer with a balance, and the settings
- * of the agent that stands in for the stores' scheduling platforms. Loading it twice changes nothing. */
+/* The demo market: stores and products from the offers that come with the program, a consumer with
+ * a balance, and the settings of the agent that stands in for the stores' scheduling platforms.
+ * Loading it twice changes nothing. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,8 +26,10 @@ static err_t make_consumer(struct ctx *ctx, void *arg)
 {
     struct demo_user *demo = arg;
     struct user user = {0};
-    struct registration registration = {
-        .email = demo->email, .password = demo->password, .name = STR("演示用户"), .consent_version = STR("1")};
+    struct registration registration = {.email = demo->email,
+                                        .password = demo->password,
+                                        .name = STR("演示用户"),
+                                        .consent_version = STR("1")};
     ref_t org;
     bool found = false;
     TRY(account_user_by_email(ctx, demo->email, &user, &found));
@@ -45,7 +48,8 @@ static bool load_consumer(struct opened *opened)
     if (db_write(ctx, ctx->platform->db, make_consumer, &demo) != OK)
         return complain(ctx, "demo consumer") == 0;
     if (demo.made)
-        printf("demo consumer (shown once): " STR_FMT "  " STR_FMT "  with a balance of 1,000,000.00 yuan\n",
+        printf("demo consumer (shown once): " STR_FMT "  " STR_FMT
+               "  with a balance of 1,000,000.00 yuan\n",
                STR_ARG(demo.email), STR_ARG(demo.password));
     return true;
 }
@@ -109,7 +113,8 @@ static bool load_agent_file(const struct command_line *line, struct opened *open
         return complain(ctx, "demo credentials") == 0;
     struct buf text;
     struct jw w;
-    str_t url = line->settings.agent_url, rest = str_starts(url, STR("http://")) ? str_cut(url, 7) : url;
+    str_t url = line->settings.agent_url,
+          rest = str_starts(url, STR("http://")) ? str_cut(url, 7) : url;
     buf_init(&text, ctx->arena, 2 << 20);
     jw_init(&w, &text);
     jw_object(&w);
@@ -123,7 +128,8 @@ static bool load_agent_file(const struct command_line *line, struct opened *open
         fprintf(stderr, "suanhe: cannot write agent.json\n");
         return false;
     }
-    printf("agent settings for %d demo stores: " STR_FMT "\n", providers.count, STR_ARG(settings_path(line, "agent.json")));
+    printf("agent settings for %d demo stores: " STR_FMT "\n", providers.count,
+           STR_ARG(settings_path(line, "agent.json")));
     return true;
 }
 
@@ -146,6 +152,7 @@ bool demo_load(const struct command_line *line, struct opened *opened)
     if (catalog_import_demo(ctx, &options, &result) != OK)
         return complain(ctx, "demo market") == 0;
     if (result.stores > 0)
-        printf("demo market: %" PRId64 " stores, %" PRId64 " products, %" PRId64 " SKUs\n", result.stores, result.products, result.skus);
+        printf("demo market: %" PRId64 " stores, %" PRId64 " products, %" PRId64 " SKUs\n",
+               result.stores, result.products, result.skus);
     return load_consumer(opened) && load_agent_file(line, opened);
 }

@@ -14,7 +14,8 @@ struct command {
 
 static const struct command commands[] = {
     {"serve", command_serve, "serve: the platform (API, portal, IF2, jobs)"},
-    {"init", command_init, "init [--demo yes]: make folder, keys, database, operator account; --demo: the demo market"},
+    {"init", command_init,
+     "init [--demo yes]: make folder, keys, database, operator account; --demo: the demo market"},
     {"migrate", command_migrate, "migrate: bring the database to this version (keeps a copy)"},
     {"routes", command_routes, "routes: all routes as JSON"},
     {"fsck", command_fsck, "fsck: check books, states and evidence; reads only"},
@@ -26,15 +27,16 @@ enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 
 static int help(void)
 {
-    printf("suanhe " SUANHE_VERSION "\nUsage: suanhe COMMAND [--setting value ...] [argument ...]\n\n");
+    printf("suanhe " SUANHE_VERSION
+           "\nUsage: suanhe COMMAND [--setting value ...] [argument ...]\n\n");
     for (int i = 0; i < COMMAND_COUNT; i++)
         printf("  suanhe %s\n", commands[i].help);
     printf("\nOf the running server:\n");
     command_remote_help();
     printf("\nSettings (--key value, SUANHE_KEY, or a line `key = value` of --config FILE):\n");
     for (int i = 0; i < settings_table.count; i++)
-        printf("  --%-18s %s [%s]\n", settings_table.settings[i].field.name, settings_table.settings[i].help,
-               settings_table.settings[i].otherwise);
+        printf("  --%-18s %s [%s]\n", settings_table.settings[i].field.name,
+               settings_table.settings[i].help, settings_table.settings[i].otherwise);
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the program share: settings, opening and closing of a platform, the commands. */
+/* What the files of the program share: settings, opening and closing of a platform, the commands.
+ */
 #ifndef SUANHE_MAIN_H
 #define SUANHE_MAIN_H
 
@@ -25,10 +26,11 @@ struct opened {
     struct ctx ctx; /* for opening and commands */
     int lock_fd;
 };
-/* Locks the data folder (refuses while another process holds it) and opens its keys; create makes both. Starts no thread.
- * False and a message on stderr. */
+/* Locks the data folder (refuses while another process holds it) and opens its keys; create makes
+ * both. Starts no thread. False and a message on stderr. */
 bool folder_open(const struct command_line *line, bool create, struct opened *out);
-/* Opens the database, checks (or with migrate brings up) its schema, and opens the evidence logs. */
+/* Opens the database, checks (or with migrate brings up) its schema, and opens the evidence logs.
+ */
 bool platform_open(const struct command_line *line, bool migrate, struct opened *opened);
 /* For commands that only read beside a running server: no lock, no evidence. */
 bool platform_open_reading(const struct command_line *line, struct opened *out);

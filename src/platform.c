@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening and closing what a process works on: the locked data folder, the keys, the database, the evidence logs. */
+/* Opening and closing what a process works on: the locked data folder, the keys, the database, the
+ * evidence logs. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,7 +23,8 @@ str_t settings_db_url(const struct command_line *line)
 {
     if (line->settings.db.len)
         return line->settings.db;
-    return str_printf(line->arena, "sqlite:" STR_FMT "/suanhe.db", STR_ARG(line->settings.data_dir));
+    return str_printf(line->arena, "sqlite:" STR_FMT "/suanhe.db",
+                      STR_ARG(line->settings.data_dir));
 }
 
 str_t settings_base_url(const struct settings *settings, struct arena *arena)
@@ -43,7 +45,8 @@ static str_t evidence_host(const struct command_line *line)
 
 int complain(const struct ctx *ctx, const char *what)
 {
-    fprintf(stderr, "suanhe: %s: %s%s%s\n", what, ctx->problem.reason ? ctx->problem.reason : "failed",
+    fprintf(stderr, "suanhe: %s: %s%s%s\n", what,
+            ctx->problem.reason ? ctx->problem.reason : "failed",
             ctx->problem.detail[0] ? ": " : "", ctx->problem.detail);
     for (int i = 0; i < ctx->problem.error_count; i++)
         fprintf(stderr, "  " STR_FMT " %s " STR_FMT "\n", STR_ARG(ctx->problem.errors[i].pointer),
@@ -64,7 +67,8 @@ static int folder_lock(const struct command_line *line)
     const char *path = str_z(line->arena, settings_path(line, "lock"));
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
-        fprintf(stderr, "suanhe: cannot open %s: %s (run `suanhe init` first?)\n", path, strerror(errno));
+        fprintf(stderr, "suanhe: cannot open %s: %s (run `suanhe init` first?)\n", path,
+                strerror(errno));
         return -1;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -78,8 +82,10 @@ static int folder_lock(const struct command_line *line)
 static bool keys_open(const struct command_line *line, bool create, struct platform *platform)
 {
     const char *message = "";
-    const char *kek = line->settings.kek_file.len ? str_z(line->arena, line->settings.kek_file) : NULL;
-    platform->keys = keyring_open(str_z(line->arena, line->settings.data_dir), kek, create, &message);
+    const char *kek =
+        line->settings.kek_file.len ? str_z(line->arena, line->settings.kek_file) : NULL;
+    platform->keys =
+        keyring_open(str_z(line->arena, line->settings.data_dir), kek, create, &message);
     if (!platform->keys)
         fprintf(stderr, "suanhe: keys: %s\n", message);
     return platform->keys != NULL;
@@ -112,7 +118,8 @@ bool platform_open(const struct command_line *line, bool migrate, struct opened 
 {
     struct platform *platform = &opened->platform;
     struct ctx *ctx = &opened->ctx;
-    const struct db_options options = {.url = settings_db_url(line), .readers = line->settings.workers};
+    const struct db_options options = {.url = settings_db_url(line),
+                                       .readers = line->settings.workers};
     platform->settings = &line->settings;
     platform->ids = id_maker_new(line->settings.instance);
     ctx_init(ctx, platform, clock_now());

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands of the running server: each is one call over the socket in the data folder, through the same routes and rules as any
- * other. A table says which. */
+/* Commands of the running server: each is one call over the socket in the data folder, through the
+ * same routes and rules as any other. A table says which. */
 #include <stdio.h>
 #include <string.h>
 
@@ -17,20 +17,26 @@ struct remote {
 
 static const struct remote remotes[] = {
     {"store", "list", "GET", "/api/v1/admin/stores?limit=200", NULL, "store list", 0},
-    {"store", "approve", "POST", "/api/v1/admin/stores/%1/review", "{\"decision\":\"approve\",\"reasons\":[]}", "store approve STORE_ID", 1},
-    {"store", "request-changes", "POST", "/api/v1/admin/stores/%1/review", "{\"decision\":\"request_changes\",\"reasons\":[\"%2\"]}",
+    {"store", "approve", "POST", "/api/v1/admin/stores/%1/review",
+     "{\"decision\":\"approve\",\"reasons\":[]}", "store approve STORE_ID", 1},
+    {"store", "request-changes", "POST", "/api/v1/admin/stores/%1/review",
+     "{\"decision\":\"request_changes\",\"reasons\":[\"%2\"]}",
      "store request-changes STORE_ID REASON", 2},
-    {"store", "reject", "POST", "/api/v1/admin/stores/%1/review", "{\"decision\":\"reject\",\"reasons\":[\"%2\"]}", "store reject STORE_ID REASON", 2},
+    {"store", "reject", "POST", "/api/v1/admin/stores/%1/review",
+     "{\"decision\":\"reject\",\"reasons\":[\"%2\"]}", "store reject STORE_ID REASON", 2},
     {"user", "list", "GET", "/api/v1/admin/users?q=%1", NULL, "user list PART_OF_EMAIL", 1},
-    {"user", "reset-password", "POST", "/api/v1/admin/users/%1/password-reset", NULL, "user reset-password USER_ID", 1},
+    {"user", "reset-password", "POST", "/api/v1/admin/users/%1/password-reset", NULL,
+     "user reset-password USER_ID", 1},
     {"user", "disable", "POST", "/api/v1/admin/users/%1/disable", NULL, "user disable USER_ID", 1},
     {"user", "enable", "POST", "/api/v1/admin/users/%1/enable", NULL, "user enable USER_ID", 1},
     {"org", "list", "GET", "/api/v1/admin/orgs?q=%1", NULL, "org list PART_OF_NAME", 1},
-    {"credit", NULL, "POST", "/api/v1/admin/credits", "{\"org_id\":\"%1\",\"amount_fen\":#2,\"bank_reference\":\"%3\"}",
+    {"credit", NULL, "POST", "/api/v1/admin/credits",
+     "{\"org_id\":\"%1\",\"amount_fen\":#2,\"bank_reference\":\"%3\"}",
      "credit ORG_ID AMOUNT_FEN BANK_REFERENCE", 3},
     {"orders", NULL, "GET", "/api/v1/admin/orders?limit=200", NULL, "orders", 0},
     {"deliveries", "list", "GET", "/api/v1/admin/deliveries?limit=200", NULL, "deliveries list", 0},
-    {"deliveries", "retry", "POST", "/api/v1/admin/deliveries/%1/retry", NULL, "deliveries retry DELIVERY_ID", 1},
+    {"deliveries", "retry", "POST", "/api/v1/admin/deliveries/%1/retry", NULL,
+     "deliveries retry DELIVERY_ID", 1},
     {"health", NULL, "GET", "/healthz", NULL, "health", 0},
     {"metrics", NULL, "GET", "/metrics", NULL, "metrics", 0},
 };
@@ -67,7 +73,8 @@ static const struct remote *find(const struct command_line *line, int *out_first
     return NULL;
 }
 
-/* An argument goes into a path percent-encoded, into JSON escaped, and as a bare number (#n) only if it is one. */
+/* An argument goes into a path percent-encoded, into JSON escaped, and as a bare number (#n) only
+ * if it is one. */
 static bool put_argument(struct buf *out, const char *argument, bool in_json, bool bare)
 {
     int64_t number;
@@ -81,8 +88,8 @@ static bool put_argument(struct buf *out, const char *argument, bool in_json, bo
         unsigned char byte = (unsigned char)*c;
         if (in_json && (byte == '"' || byte == '\\' || byte < 0x20))
             buf_printf(out, "\\u%04x", byte);
-        else if (!in_json && !((byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
-                               strchr("-._~", byte)))
+        else if (!in_json && !((byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
+                               (byte >= 'a' && byte <= 'z') || strchr("-._~", byte)))
             buf_printf(out, "%%%02X", byte);
         else
             buf_putc(out, *c);
@@ -112,7 +119,8 @@ static str_t one_time_key(struct arena *arena)
     return hex_encode(arena, str_from(bytes, sizeof(bytes)));
 }
 
-static int call(const struct command_line *line, const struct remote *remote, const char *const *arguments)
+static int call(const struct command_line *line, const struct remote *remote,
+                const char *const *arguments)
 {
     struct ctx ctx;
     struct platform nothing = {0};
@@ -122,7 +130,8 @@ static int call(const struct command_line *line, const struct remote *remote, co
     buf_init(&path, ctx.arena, 4096);
     buf_init(&body, ctx.arena, 65536);
     buf_puts(&path, "http://localhost");
-    if (!fill(&path, remote->path, arguments, false) || (remote->body && !fill(&body, remote->body, arguments, true))) {
+    if (!fill(&path, remote->path, arguments, false) ||
+        (remote->body && !fill(&body, remote->body, arguments, true))) {
         fprintf(stderr, "usage: suanhe %s\n", remote->usage);
         ctx_done(&ctx);
         return 2;
@@ -142,7 +151,10 @@ static int call(const struct command_line *line, const struct remote *remote, co
     struct http_client *client = http_client_new();
     int status = 0;
     if (http_send(&ctx, client, &call, &answer) != OK) {
-        fprintf(stderr, "suanhe: no server answers in this data folder (`suanhe serve` runs one): " STR_FMT "\n", STR_ARG(answer.error));
+        fprintf(stderr,
+                "suanhe: no server answers in this data folder (`suanhe serve` runs one): " STR_FMT
+                "\n",
+                STR_ARG(answer.error));
         status = 1;
     } else {
         fprintf(answer.status < 400 ? stdout : stderr, STR_FMT "\n", STR_ARG(answer.body));

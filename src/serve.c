@@ -19,8 +19,9 @@
 #include "server.h"
 
 const struct route_table *const all_routes[] = {
-    &system_routes,  &account_routes,      &store_routes,  &catalog_routes,  &order_routes,        &evidence_routes,
-    &admin_users_routes, &admin_orders_routes, &if2_token_routes, &if2_product_routes, &if2_order_routes,
+    &system_routes,    &account_routes,     &store_routes,       &catalog_routes,
+    &order_routes,     &evidence_routes,    &admin_users_routes, &admin_orders_routes,
+    &if2_token_routes, &if2_product_routes, &if2_order_routes,
 };
 const int all_route_count = (int)(sizeof(all_routes) / sizeof(all_routes[0]));
 
@@ -40,7 +41,8 @@ static bool start_signer(const struct command_line *line, struct server *server)
         signal(SIGTERM, SIG_IGN);
         close(pair[0]);
         close(server->opened.lock_fd);
-        const char *kek = line->settings.kek_file.len ? str_z(line->arena, line->settings.kek_file) : NULL;
+        const char *kek =
+            line->settings.kek_file.len ? str_z(line->arena, line->settings.kek_file) : NULL;
         _exit(evidence_signer_main(pair[1], str_z(line->arena, line->settings.data_dir), kek,
                                    str_z(line->arena, settings_path(line, "signer"))));
     }
@@ -103,8 +105,11 @@ static bool start_http(const struct command_line *line, struct server *server)
         .hooks = {.authenticate = api_authenticate, .authorise = api_authorise},
         .assets = portal_assets,
         .asset_count = portal_asset_count,
-        .portal_dir = line->settings.portal_dir.len ? str_z(line->arena, line->settings.portal_dir) : NULL,
-        .trusted_proxy = line->settings.trusted_proxy.len ? str_z(line->arena, line->settings.trusted_proxy) : NULL,
+        .portal_dir =
+            line->settings.portal_dir.len ? str_z(line->arena, line->settings.portal_dir) : NULL,
+        .trusted_proxy = line->settings.trusted_proxy.len
+                             ? str_z(line->arena, line->settings.trusted_proxy)
+                             : NULL,
         .docs_index_fallback = true,
     };
     if (http_start(&server->opened.ctx, &server->opened.platform, &options, &server->http) != OK)
@@ -121,6 +126,8 @@ static void stop_parts(struct server *server)
         job_stop(server->jobs);
     if (server->sync)
         if2_sync_free(server->sync);
+    if (server->opened.platform.evidence)
+        evidence_on_commit(server->opened.platform.evidence, NULL, NULL);
     if (server->opened.platform.events)
         event_close(server->opened.platform.events);
     if (server->opened.platform.catalog)
@@ -153,7 +160,8 @@ int command_serve(const struct command_line *line)
         return 1;
     }
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    if (!platform_open(line, false, &server.opened) || !start_parts(line, &server) || !start_http(line, &server)) {
+    if (!platform_open(line, false, &server.opened) || !start_parts(line, &server) ||
+        !start_http(line, &server)) {
         stop_parts(&server);
         return 1;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The running server: all long-lived state. The platform stands first, so that a handler's ctx->platform leads here. */
+/* The running server: all long-lived state. The platform stands first, so that a handler's
+ * ctx->platform leads here. */
 #ifndef SUANHE_SERVER_H
 #define SUANHE_SERVER_H
 
@@ -19,7 +20,8 @@ struct server {
 
 extern const struct route_table system_routes;
 
-/* Housekeeping: plans the next run when there is none (in a write transaction), and the job's handler. */
+/* Housekeeping: plans the next run when there is none (in a write transaction), and the job's
+ * handler. */
 err_t clean_plan(struct ctx *ctx);
 void clean_run(struct ctx *ctx, const struct job *job, void *state);
 

@@ -694,7 +694,7 @@ static err_t get_deliveries(struct ctx *ctx, const struct request *request, stru
         state = JOB_PENDING;
     else if (wanted.len && !names_find(&delivery_state_names, wanted, &state))
         return refuse_field(ctx, STR("/query/state"), "not_in_list", "no such state");
-    uint64_t hash = (uint64_t)state + 177;
+    uint64_t hash = str_hash(str_printf(ctx->arena, "deliveries " STR_FMT, STR_ARG(wanted)));
     if (cursor.len)
         TRY(cursor_read(ctx, cursor, hash, &before, &tie));
     TRY(job_list(ctx, JOB_ORDER_DELIVERY, state, (ref_t){before}, (int)limit + 1, &jobs, &count));
@@ -705,8 +705,11 @@ static err_t get_deliveries(struct ctx *ctx, const struct request *request, stru
     jw_object(w);
     jw_key(w, "data");
     jw_array(w);
+    /* What was never tried waits for no retry; such a page may hold less than asked for. */
+    bool tried_only = str_is(wanted, "retry_wait");
     for (size_t i = 0; i < count; i++)
-        write_delivery(w, &jobs[i]);
+        if (!tried_only || jobs[i].attempts > 0)
+            write_delivery(w, &jobs[i]);
     jw_end_array(w);
     jw_key(w, "next_cursor");
     if (more)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The open interface with scheduling platforms, both directions: what they call (routes), what we send (outbound), and the
- * durable delivery between (sync). Holds no SQL and no business rule. */
+/* The open interface with scheduling platforms, both directions: what they call (routes), what we
+ * send (outbound), and the durable delivery between (sync). Holds no SQL and no business rule. */
 #ifndef SUANHE_IF2_H
 #define SUANHE_IF2_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What scheduling platforms tell us of orders: the fulfilment report (R17), and the twin by which an unknown outcome resolves.
- * A caller sees the child orders of its own store only. */
+/* What scheduling platforms tell us of orders: the fulfilment report (R17), and the twin by which
+ * an unknown outcome resolves. A caller sees the child orders of its own store only. */
 #include <inttypes.h>
 
 #include "crypto/crypto.h"
@@ -82,7 +82,8 @@ static err_t get_order(struct ctx *ctx, const struct request *request, struct re
 }
 
 static const struct route routes[] = {
-    {"POST", "/if2/v1/orders/{id}/fulfilments", PERM_IF2_ORDER_WRITE, TX_WRITE, &report_shape, post_fulfilment, 0},
+    {"POST", "/if2/v1/orders/{id}/fulfilments", PERM_IF2_ORDER_WRITE, TX_WRITE, &report_shape,
+     post_fulfilment, 0},
     {"GET", "/if2/v1/orders/{id}", PERM_IF2_ORDER_READ, TX_READ, NULL, get_order, 0},
 };
 const struct route_table if2_order_routes = ROUTES(routes);

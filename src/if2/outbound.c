@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The messages that go down: the order (R16), the change of its state (R8), and the question that resolves an unknown outcome.
- * Message signatures will be added where `send` builds the call: nothing else makes one. */
+/* The messages that go down: the order (R16), the change of its state (R8), and the question that
+ * resolves an unknown outcome. Message signatures will be added where `send` builds the call:
+ * nothing else makes one. */
 #include "if2/outbound.h"
 
 #include <inttypes.h>
@@ -61,7 +62,8 @@ str_t outbound_order(struct ctx *ctx, const struct outbound_content *content)
     return buf_str(&buf);
 }
 
-str_t outbound_change(struct ctx *ctx, const struct outbound_content *content, const struct json *message)
+str_t outbound_change(struct ctx *ctx, const struct outbound_content *content,
+                      const struct json *message)
 {
     struct buf buf;
     struct jw w;

@@ -19,7 +19,8 @@ struct outbound_message {
 };
 /* R16 and R8 as JSON; message is the delivery's payload. */
 str_t outbound_order(struct ctx *ctx, const struct outbound_content *content);
-str_t outbound_change(struct ctx *ctx, const struct outbound_content *content, const struct json *message);
+str_t outbound_change(struct ctx *ctx, const struct outbound_content *content,
+                      const struct json *message);
 /* The only place that calls a scheduling platform for orders. ERR_UPSTREAM without an answer. */
 err_t outbound_send(struct ctx *ctx, struct http_client *client, const struct if2_outbound *options,
                     const struct outbound_content *content, const struct outbound_message *message,

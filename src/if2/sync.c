@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Durable delivery: reads what is due, calls the scheduling platform outside any transaction, and writes what came of it in one.
- * Deliveries of one order go one by one, in order; a failing order holds up only itself. An unknown outcome is sent again with
- * the same content: the order id is the key on the other side. */
+/* Durable delivery: reads what is due, calls the scheduling platform outside any transaction, and
+ * writes what came of it in one. Deliveries of one order go one by one, in order; a failing order
+ * holds up only itself. An unknown outcome is sent again with the same content: the order id is the
+ * key on the other side. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +10,9 @@
 #include "crypto/crypto.h"
 #include "if2/outbound.h"
 
-/* Seconds until the next try after the nth failure; then dead. Some 80 hours in all, 20 % jitter. */
-static const int64_t retry_s[] = {15,   15,   30,    180,   600,   1200,  1800,  1800,
+/* Seconds until the next try after the nth failure; then dead. Some 80 hours in all, 20 % jitter.
+ */
+static const int64_t retry_s[] = {15,   15,    30,    180,   600,   1200,  1800,  1800,
                                   3600, 10800, 10800, 21600, 21600, 43200, 86400, 86400};
 enum { RETRY_COUNT = sizeof(retry_s) / sizeof(retry_s[0]), RETRY_AFTER_MAX_S = 3600 };
 
@@ -32,7 +34,15 @@ void if2_sync_free(struct if2_sync *sync)
 }
 
 /* ---- what a delivery does ---- */
-enum verdict { VERDICT_RETRY, VERDICT_ACCEPTED, VERDICT_PENDING, VERDICT_REJECTED, VERDICT_DONE, VERDICT_REFUSED };
+enum verdict {
+    VERDICT_RETRY,
+    VERDICT_OBSOLETE,
+    VERDICT_ACCEPTED,
+    VERDICT_PENDING,
+    VERDICT_REJECTED,
+    VERDICT_DONE,
+    VERDICT_REFUSED
+};
 
 struct delivery {
     const struct job *job;
@@ -41,7 +51,6 @@ struct delivery {
     struct http_answer answer;
     enum verdict verdict;
     str_t external_order_id, detail;
-    bool obsolete;
 };
 
 static err_t load_content(struct ctx *ctx, void *arg)
@@ -58,10 +67,12 @@ static err_t load_content(struct ctx *ctx, void *arg)
 static err_t load_subject(struct ctx *ctx, void *arg)
 {
     struct delivery *d = arg;
-    return account_subject(ctx, d->content.child.provider_org_id, d->content.child.buyer_user_id, &d->content.subject);
+    return account_subject(ctx, d->content.child.provider_org_id, d->content.child.buyer_user_id,
+                           &d->content.subject);
 }
 
-static str_t answer_code(struct ctx *ctx, const struct http_answer *answer, const struct json **out_body)
+static str_t answer_code(struct ctx *ctx, const struct http_answer *answer,
+                         const struct json **out_body)
 {
     const char *why;
     *out_body = json_parse_text(ctx->arena, answer->body, &why);
@@ -81,12 +92,14 @@ static void judge_order(struct ctx *ctx, struct delivery *d)
         d->verdict = VERDICT_ACCEPTED;
     else if (status == 202)
         d->verdict = VERDICT_PENDING;
-    else if (str_is(code, "order_rejected") || str_is(code, "capacity_exhausted") || str_is(code, "sku_unknown"))
+    else if (str_is(code, "order_rejected") || str_is(code, "capacity_exhausted") ||
+             str_is(code, "sku_unknown"))
         d->verdict = VERDICT_REJECTED;
     else
         d->verdict = VERDICT_RETRY;
     /* An accepting answer must be one: a page of some proxy is not. */
-    if ((d->verdict == VERDICT_ACCEPTED || d->verdict == VERDICT_PENDING) && json_kind(body) != JSON_OBJECT)
+    if ((d->verdict == VERDICT_ACCEPTED || d->verdict == VERDICT_PENDING) &&
+        json_kind(body) != JSON_OBJECT)
         d->verdict = VERDICT_RETRY;
     d->detail = code.len ? code : str_printf(ctx->arena, "HTTP %d", status);
 }
@@ -103,19 +116,35 @@ static void judge_change(struct ctx *ctx, struct delivery *d)
         d->verdict = VERDICT_PENDING;
     else if (status == 409 && str_is(code, "illegal_transition"))
         d->verdict = VERDICT_REFUSED;
+    else if (status == 404 && str_is(code, "order_unknown") &&
+             d->content.child.acknowledged_at.ms == 0)
+        d->verdict = VERDICT_DONE; /* it never got there, and the lane holds no try that could still
+                                      arrive */
     else
         d->verdict = VERDICT_RETRY;
 }
 
-static void send_delivery(struct ctx *ctx, struct if2_sync *sync, struct http_client *client, struct delivery *d)
+/* An order that ended meanwhile is not sent down any more. */
+static bool is_obsolete(const struct delivery *d)
+{
+    int state = d->content.child.m.state;
+    bool is_order = str_is(json_get_text(d->message, "type"), "order");
+    return is_order && state != ORDER_ACCEPTING && state != ORDER_PROVISIONING &&
+           state != ORDER_CANCELLING;
+}
+
+static void send_delivery(struct ctx *ctx, struct if2_sync *sync, struct http_client *client,
+                          struct delivery *d)
 {
     bool is_order = str_is(json_get_text(d->message, "type"), "order");
     str_t id = ref_text(ctx->arena, "ord", d->job->subject);
     const struct outbound_message message = {
         .method = "POST",
         .path = is_order ? STR("/if2/v1/orders")
-                         : str_printf(ctx->arena, "/if2/v1/orders/" STR_FMT "/status-changes", STR_ARG(id)),
-        .body = is_order ? outbound_order(ctx, &d->content) : outbound_change(ctx, &d->content, d->message),
+                         : str_printf(ctx->arena, "/if2/v1/orders/" STR_FMT "/status-changes",
+                                      STR_ARG(id)),
+        .body = is_order ? outbound_order(ctx, &d->content)
+                         : outbound_change(ctx, &d->content, d->message),
     };
     if (outbound_send(ctx, client, &sync->options, &d->content, &message, &d->answer) != OK) {
         problem_clear(ctx);
@@ -135,7 +164,8 @@ static utc_t next_try(struct ctx *ctx, const struct delivery *d)
     uint8_t dice;
     crypto_random(&dice, 1);
     int64_t wait = retry_s[n] * 1000 * (800 + dice * 400 / 255) / 1000;
-    int64_t asked = d->answer.retry_after_s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : d->answer.retry_after_s;
+    int64_t asked =
+        d->answer.retry_after_s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : d->answer.retry_after_s;
     return utc_add(ctx->now, asked * 1000 > wait ? asked * 1000 : wait);
 }
 
@@ -147,6 +177,8 @@ static err_t write_verdict(struct ctx *ctx, void *arg)
     case VERDICT_ACCEPTED:
         TRY(order_acknowledged(ctx, child, d->external_order_id, true));
         return job_finish(ctx, d->job->id);
+    case VERDICT_OBSOLETE:
+        return job_finish(ctx, d->job->id);
     case VERDICT_PENDING:
         if (str_is(json_get_text(d->message, "type"), "order"))
             TRY(order_acknowledged(ctx, child, d->external_order_id, false));
@@ -156,7 +188,8 @@ static err_t write_verdict(struct ctx *ctx, void *arg)
         return order_rejected(ctx, child, d->detail);
     case VERDICT_DONE:
     case VERDICT_REFUSED:
-        TRY(order_cancel_answered(ctx, child, json_get_text(d->message, "change_id"), d->verdict == VERDICT_DONE));
+        TRY(order_cancel_answered(ctx, child, json_get_text(d->message, "change_id"),
+                                  d->verdict == VERDICT_DONE));
         return job_finish(ctx, d->job->id);
     case VERDICT_RETRY:
     default:
@@ -173,11 +206,15 @@ static void run_delivery(struct ctx *ctx, const struct job *job, void *state)
     const char *why;
     struct delivery d = {.job = job, .message = json_parse_text(ctx->arena, job->payload, &why)};
     ENSURE(json_kind(d.message) == JSON_OBJECT);
-    ctx->request_id = str_printf(ctx->arena, "dl-%" PRIx64 "-%d", (uint64_t)job->id.value, job->attempts);
+    ctx->request_id =
+        str_printf(ctx->arena, "dl-%" PRIx64 "-%d", (uint64_t)job->id.value, job->attempts);
     if (db_read(ctx, db, load_content, &d) != OK || db_write(ctx, db, load_subject, &d) != OK) {
         d.verdict = VERDICT_RETRY;
         d.detail = str_of(ctx->problem.reason);
         problem_clear(ctx);
+    } else if (is_obsolete(&d)) {
+        d.verdict = VERDICT_OBSOLETE;
+        d.detail = STR("the order has ended");
     } else {
         struct http_client *client = http_client_new();
         send_delivery(ctx, sync, client, &d);
@@ -185,10 +222,12 @@ static void run_delivery(struct ctx *ctx, const struct job *job, void *state)
     }
     ctx->now = clock_now();
     if (db_write(ctx, db, write_verdict, &d) != OK)
-        log_at(LOG_ERROR, "delivery_not_recorded", "job=%" PRId64 " reason=%s", job->id.value, ctx->problem.reason);
+        log_at(LOG_ERROR, "delivery_not_recorded", "job=%" PRId64 " reason=%s", job->id.value,
+               ctx->problem.reason);
     log_line("delivery", "order=" STR_FMT " type=" STR_FMT " attempt=%d status=%d detail=" STR_FMT,
-             STR_ARG(ref_text(ctx->arena, "ord", job->subject)), STR_ARG(json_get_text(d.message, "type")),
-             job->attempts, d.answer.status, STR_ARG(d.detail));
+             STR_ARG(ref_text(ctx->arena, "ord", job->subject)),
+             STR_ARG(json_get_text(d.message, "type")), job->attempts, d.answer.status,
+             STR_ARG(d.detail));
 }
 
 /* ---- timers ---- */
@@ -210,7 +249,8 @@ static err_t put_off(struct ctx *ctx, void *arg)
     return job_retry(ctx, timer->job, utc_add(ctx->now, MS_MINUTE), str_of(ctx->problem.reason));
 }
 
-static void run_timer(struct ctx *ctx, const struct job *job, err_t (*step)(struct ctx *ctx, ref_t subject))
+static void run_timer(struct ctx *ctx, const struct job *job,
+                      err_t (*step)(struct ctx *ctx, ref_t subject))
 {
     struct timer timer = {.job = job, .step = step};
     if (db_write(ctx, ctx->platform->db, run_step, &timer) == OK)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* POST /oauth2/token: client_credentials with client_secret_basic (RFC 6749 section 4.4). Errors have the form of that RFC,
- * since its clients read `error`; their code is the same word. */
+/* POST /oauth2/token: client_credentials with client_secret_basic (RFC 6749 section 4.4). Errors
+ * have the form of that RFC, since its clients read `error`; their code is the same word. */
 #include <string.h>
 
 #include "if2/if2.h"
@@ -15,7 +15,8 @@ static const struct field token_fields[] = {
 static const struct shape token_shape = SHAPE(struct token_body, token_fields);
 
 /* `Basic base64(id:secret)`, both form-encoded per RFC 6749; our ids and secrets need no escape. */
-static bool basic_credentials(struct ctx *ctx, str_t authorization, str_t *out_id, str_t *out_secret)
+static bool basic_credentials(struct ctx *ctx, str_t authorization, str_t *out_id,
+                              str_t *out_secret)
 {
     str_t plain;
     if (!str_starts(authorization, STR("Basic ")) || authorization.len > 1024 ||
@@ -50,7 +51,8 @@ struct token_work {
 static err_t open_token(struct ctx *ctx, void *arg)
 {
     struct token_work *work = arg;
-    return account_token_open(ctx, work->id, work->secret, work->scope, &work->token, &work->granted);
+    return account_token_open(ctx, work->id, work->secret, work->scope, &work->token,
+                              &work->granted);
 }
 
 static err_t post_token(struct ctx *ctx, const struct request *request, struct reply *reply)
@@ -65,7 +67,8 @@ static err_t post_token(struct ctx *ctx, const struct request *request, struct r
     if (err == ERR_AUTH || err == ERR_INPUT || err == ERR_DENIED) {
         bool scope = ctx->problem.reason && strcmp(ctx->problem.reason, "invalid_scope") == 0;
         problem_clear(ctx);
-        return scope ? oauth_error(reply, 400, "invalid_scope") : oauth_error(reply, 401, "invalid_client");
+        return scope ? oauth_error(reply, 400, "invalid_scope")
+                     : oauth_error(reply, 401, "invalid_client");
     }
     TRY(err);
     struct jw *w = &reply->json;

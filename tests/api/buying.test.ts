@@ -142,7 +142,7 @@ describe('an order', () => {
     const listed = await world.lists(second, 'dearer');
     const made = await buyer.client.post('/api/v1/quotes', { lines: [{ sku_id: listed.skus.m1, quantity: 1 }] });
     await second.machine.ok('PATCH', '/if2/v1/products/dearer/skus/m1/price', { unit_price: '200', provider_version: 2 });
-    expect((await submit(buyer, { lines: [{ sku_id: listed.skus.m1, quantity: 1 }], expected_payable_fen: 10050 })).json).toMatchObject({ code: 'price_changed', actual: 20000 });
+    expect((await submit(buyer, { lines: [{ sku_id: listed.skus.m1, quantity: 1 }], expected_payable_fen: 10050 })).json).toMatchObject({ code: 'price_changed', actual_fen: 20000 });
     const reply = await submit(buyer, { quote_id: made.quote_id, expected_payable_fen: 10050 });
     expect(reply.status, reply.text).toBe(201);
     expect(reply.json.payable_fen).toBe(10050);
@@ -155,7 +155,7 @@ describe('an order', () => {
   it('refuses a price that is no longer right, and says both', async () => {
     const reply = await submit(buyer, { lines: [line('month')], expected_payable_fen: 10049 });
     refused(reply, 409, 'price_changed');
-    expect(reply.json).toMatchObject({ expected: 10049, actual: 10050 });
+    expect(reply.json).toMatchObject({ expected_fen: 10049, actual_fen: 10050 });
   });
   it('refuses more than there is, and takes nothing', async () => {
     const before = [await balance(buyer), await stock('few')];

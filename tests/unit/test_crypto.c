@@ -113,7 +113,8 @@ static void sm4_encrypts_one_block_and_a_million_times(void **state)
     for (int i = 0; i < 1000000; i++) {
         /* The first block of CFB over zeros is the encrypted vector itself, without any padding. */
         static const uint8_t zero[16];
-        assert_true(sm4_crypt(&(struct sm4_use){SM4_CFB, key_bytes, block}, true, str_from(zero, 16), next, &len));
+        assert_true(sm4_crypt(&(struct sm4_use){SM4_CFB, key_bytes, block}, true,
+                              str_from(zero, 16), next, &len));
         memcpy(block, next, 16);
         if (i == 0)
             assert_hex(block, 16, "681edf34d206965e86b3e94f536e4246");
@@ -141,11 +142,12 @@ static void every_sm4_mode_gives_its_known_answer(void **state)
         plain[i] = i;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         size_t len, back_len;
-        assert_true(sm4_crypt(&(struct sm4_use){known[i].mode, key, plain}, true, str_from(plain, 32), out, &len));
+        assert_true(sm4_crypt(&(struct sm4_use){known[i].mode, key, plain}, true,
+                              str_from(plain, 32), out, &len));
         assert_int_equal(len, known[i].mode == SM4_CBC ? 48 : 32);
         assert_hex(out, 32, known[i].hex);
-        assert_true(
-            sm4_crypt(&(struct sm4_use){known[i].mode, key, plain}, false, str_from(out, len), back, &back_len));
+        assert_true(sm4_crypt(&(struct sm4_use){known[i].mode, key, plain}, false,
+                              str_from(out, len), back, &back_len));
         assert_int_equal(back_len, 32);
         assert_memory_equal(back, plain, 32);
     }
@@ -159,13 +161,15 @@ static void padded_modes_refuse_what_is_not_padded(void **state)
     size_t len, back;
     assert_true(sm4_crypt(&(struct sm4_use){SM4_CBC, key, iv}, true, STR("short"), out, &len));
     assert_int_equal(len, 16);
-    assert_false(sm4_crypt(&(struct sm4_use){SM4_CBC, key, iv}, false, str_from(out, 15), bent, &back));
+    assert_false(
+        sm4_crypt(&(struct sm4_use){SM4_CBC, key, iv}, false, str_from(out, 15), bent, &back));
     assert_false(sm4_crypt(&(struct sm4_use){SM4_CBC, key, iv}, false, (str_t){0}, bent, &back));
     uint8_t other[16] = {3};
     int refused = 0;
     for (int i = 0; i < 20; i++) {
         other[15] = (uint8_t)i;
-        refused += !sm4_crypt(&(struct sm4_use){SM4_ECB, other, NULL}, false, str_from(out, 16), bent, &back);
+        refused += !sm4_crypt(&(struct sm4_use){SM4_ECB, other, NULL}, false, str_from(out, 16),
+                              bent, &back);
     }
     assert_true(refused > 15);
 }

@@ -222,8 +222,8 @@ static void cipher_modes_agree(void **state)
         must(str_printf(arena, "enc -sm4-%s -K " STR_FMT " " STR_FMT " -in plain -out cipher",
                         names[mode], STR_ARG(key_hex), STR_ARG(vector))
                  .data);
-        assert_true(
-            sm4_crypt(&(struct sm4_use){mode, key_bytes, iv}, true, str_from(random, sizeof random), out, &len));
+        assert_true(sm4_crypt(&(struct sm4_use){mode, key_bytes, iv}, true,
+                              str_from(random, sizeof random), out, &len));
         assert_true(str_eq(read_file("cipher"), str_from(out, len)));
     }
 }

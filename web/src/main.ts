@@ -22,7 +22,11 @@ addEventListener('vite:preloadError', (event) => {
 let org = '';
 onSessionChange(() => {
   const next = session.me?.org.org_id ?? '';
-  if (org && next !== org) void queryClient.resetQueries();
+  if (org && !next) {
+    queryClient.clear();
+    const { meta, fullPath } = router.currentRoute.value;
+    if (meta.auth) void router.replace({ path: '/login', query: { next: fullPath } });
+  } else if (org && next !== org) void queryClient.resetQueries();
   org = next;
 });
 

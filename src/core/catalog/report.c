@@ -227,6 +227,32 @@ static err_t take_inventories(struct ctx *ctx, const struct product *product,
     return OK;
 }
 
+static bool has_price(const struct sku *skus, size_t count, const struct sku_report *in)
+{
+    for (size_t i = 0; i < count; i++)
+        if (str_eq(skus[i].external_sku_id, in->external_sku_id))
+            return skus[i].unit_price.e10 == in->unit_price.e10;
+    return false;
+}
+
+/* The same content under a later number: its prices count again where a patch changed them since. */
+static err_t say_again(struct ctx *ctx, struct product *product, const struct product_report *in)
+{
+    struct sku *skus;
+    size_t count;
+    bool all = true;
+    TRY(bump(ctx, product, in->provider_version, product->latest_version));
+    if (product->listed_version != product->latest_version)
+        return OK;
+    TRY(catalog_skus_of(ctx, product->m.id, &skus, &count));
+    for (size_t i = 0; i < in->sku_count; i++)
+        all = all && has_price(skus, count, &in->skus[i]);
+    if (all)
+        return OK;
+    TRY(catalog_skus_apply(ctx, product->m.id, in->skus, in->sku_count));
+    return catalog_entry_rebuild(ctx, product->m.id);
+}
+
 static err_t add_version(struct ctx *ctx, const struct store *store, struct product *product,
                          const struct product_report *in, str_t digest, bool created)
 {
@@ -289,7 +315,7 @@ err_t catalog_report(struct ctx *ctx, ref_t store_id, str_t external_id,
                       product.provider_version);
     if (same && product.m.state != PRODUCT_DELISTED) {
         if (in->provider_version > product.provider_version)
-            TRY(bump(ctx, &product, in->provider_version, product.latest_version));
+            TRY(say_again(ctx, &product, in));
         TRY(take_inventories(ctx, &product, in));
     } else {
         TRY(add_version(ctx, &store, &product, in, text, false));

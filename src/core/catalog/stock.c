@@ -42,7 +42,7 @@ static err_t touch_of_sku(struct ctx *ctx, ref_t sku)
 {
     TRY(db_exec(ctx,
                 "INSERT INTO catalog_change (id, product_id)"
-                " SELECT CAST($1 AS BIGINT), product_id FROM catalog_stock WHERE sku_id = $2",
+                " VALUES ($1, (SELECT product_id FROM catalog_stock WHERE sku_id = $2))",
                 ARGS(A(id_make(ctx->platform->ids, ctx->now)), A(sku)), NULL));
     catalog_index_poke(ctx->platform->catalog);
     return OK;
@@ -60,8 +60,8 @@ err_t catalog_take(struct ctx *ctx, ref_t sku, ref_t item, int32_t quantity)
                       quantity);
     TRY(db_exec(ctx,
                 "INSERT INTO catalog_hold (item_id, sku_id, quantity, phase, acknowledged_at,"
-                " prev_item) SELECT CAST($1 AS BIGINT), sku_id, CAST($2 AS BIGINT), 1, 0, prev_item"
-                " FROM catalog_stock WHERE sku_id = $3",
+                " prev_item) VALUES ($1, $3, $2, 1, 0,"
+                " (SELECT prev_item FROM catalog_stock WHERE sku_id = $3))",
                 ARGS(A(item), A(quantity), A(sku)), NULL));
     return touch_of_sku(ctx, sku);
 }

@@ -82,7 +82,7 @@ static str_t pack_refs(struct ctx *ctx, const struct fact *fact)
 /* The actor stands in the leaf under a pseudonym; the system is 32 zero bytes. */
 static void set_actor(struct ctx *ctx, const struct evidence *evidence, struct draft *draft)
 {
-    uint8_t *hash = arena_alloc(ctx->arena, HASH_BYTES);
+    const struct draft_list *told = ctx->facts;
     const char *prefix = NULL;
     if (ctx->actor.user_id.value != 0) {
         draft->actor_kind = 1;
@@ -93,6 +93,13 @@ static void set_actor(struct ctx *ctx, const struct evidence *evidence, struct d
         draft->actor = ctx->actor.client_id;
         prefix = "cli";
     }
+    /* Facts of one transaction mostly have one actor. */
+    if (told != NULL && told->last->actor_kind == draft->actor_kind &&
+        ref_is(told->last->actor, draft->actor)) {
+        draft->actor_hash = told->last->actor_hash;
+        return;
+    }
+    uint8_t *hash = arena_alloc(ctx->arena, HASH_BYTES);
     if (prefix != NULL)
         hmac_sm3(str_from(evidence->pseudonym, sizeof evidence->pseudonym),
                  ref_text(ctx->arena, prefix, draft->actor), hash);

@@ -305,8 +305,6 @@ static err_t close_unpaid(struct ctx *ctx, struct order_whole *whole, int event,
     struct fact fact;
     order_fact(&fact, FACT_ORDER_STATUS, &whole->parent, &whole->parent);
     fact.event_id = event_id;
-    for (size_t i = 0; i < whole->child_count; i++)
-        order_fact_audience(&fact, whole->children[i].provider_org_id);
     struct buf buf;
     struct jw w;
     buf_init(&buf, ctx->arena, 4096);

@@ -128,10 +128,8 @@ static err_t tell_paid(struct ctx *ctx, struct order_whole *whole, ref_t *out_ev
     int64_t *ids = NEW_ARRAY(ctx, int64_t, whole->child_count);
     struct fact fact;
     order_fact(&fact, FACT_ORDER_PAID, &whole->parent, &whole->parent);
-    for (size_t i = 0; i < whole->child_count; i++) {
+    for (size_t i = 0; i < whole->child_count; i++)
         ids[i] = whole->children[i].m.id.value;
-        order_fact_audience(&fact, whole->children[i].provider_org_id);
-    }
     struct order_item *items;
     size_t count;
     TRY(order_items(ctx, ids, whole->child_count, &items, &count));

@@ -368,7 +368,7 @@ struct order *order_whole_child(struct order_whole *whole, ref_t child)
     return NULL;
 }
 
-void order_fact_audience(struct fact *fact, ref_t org)
+static void order_fact_audience(struct fact *fact, ref_t org)
 {
     for (int i = 0; i < fact->audience_count; i++)
         if (ref_is(fact->audience[i], org))

@@ -32,7 +32,6 @@ int order_fold(const struct order *children, size_t count);
  * encrypted for the buyer. */
 void order_fact(struct fact *fact, int type, const struct order *object,
                 const struct order *parent);
-void order_fact_audience(struct fact *fact, ref_t org);
 
 /* Schedules R16 of a child that was paid, and the timer of its provider's silence. */
 err_t order_send(struct ctx *ctx, const struct order *child);

@@ -456,9 +456,8 @@ static err_t insert_rows(struct ctx *ctx, struct draft *draft, ref_t event_id)
 static err_t tell_birth(struct ctx *ctx, const struct draft *draft, int type, ref_t *out_event)
 {
     struct fact fact;
+    /* Only the buyer hears of the whole: a provider would read what its rivals sell. */
     order_fact(&fact, type, &draft->whole.parent, &draft->whole.parent);
-    for (size_t i = 0; i < draft->whole.child_count; i++)
-        order_fact_audience(&fact, draft->whole.children[i].provider_org_id);
     struct buf buf;
     struct jw w;
     buf_init(&buf, ctx->arena, 256 * 1024);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory by life time: one arena per request, job step or test, freed whole. Allocation never returns
- * NULL: without memory, or beyond the arena's cap, the process stops and is started again; the database
- * is the truth. Clients cannot reach the cap, since every input is bounded at the edge. */
+/* Memory by life time: one arena per request, job step or test, freed whole. Allocation never
+ * returns NULL: without memory, or beyond the arena's cap, the process stops and is started again;
+ * the database is the truth. Clients cannot reach the cap, since every input is bounded at the
+ * edge. */
 #ifndef SUANHE_BASE_ARENA_H
 #define SUANHE_BASE_ARENA_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ground everything stands on: errors, memory, text, money, time, ids, JSON, field tables, rules
- * of state machines, settings, log lines. Knows nothing of the business, the network or a database. */
+/* The ground everything stands on: errors, memory, text, money, time, ids, JSON, field tables,
+ * rules of state machines, settings, log lines. Knows nothing of the business, the network or a
+ * database. */
 #ifndef SUANHE_BASE_H
 #define SUANHE_BASE_H
 

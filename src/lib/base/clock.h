@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Time. utc_t is milliseconds since 1970 in UTC. core never reads a clock: ctx->now is read once per
- * request at the edge, and tests set it. The billing calendar is Asia/Shanghai (UTC+8, no summer time). */
+/* Time. utc_t is milliseconds since 1970 in UTC. core never reads a clock: ctx->now is read once
+ * per request at the edge, and tests set it. The billing calendar is Asia/Shanghai (UTC+8, no
+ * summer time). */
 #ifndef SUANHE_BASE_CLOCK_H
 #define SUANHE_BASE_CLOCK_H
 
@@ -15,8 +16,8 @@ typedef struct utc {
 
 enum { MS_SECOND = 1000, MS_MINUTE = 60 * 1000, MS_HOUR = 3600 * 1000, MS_DAY = 24 * 3600 * 1000 };
 
-/* Wall clock that never runs backwards within the process: after the system clock jumped back it stands
- * still until real time has caught up (ids and head times rely on it). */
+/* Wall clock that never runs backwards within the process: after the system clock jumped back it
+ * stands still until real time has caught up (ids and head times rely on it). */
 utc_t clock_now(void);
 int64_t clock_monotonic_us(void);
 utc_t utc_add(utc_t at, int64_t ms);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Error codes: what class of thing went wrong. The reason, the field and the detail of a refusal are in
- * ctx->problem (ctx.h). */
+/* Error codes: what class of thing went wrong. The reason, the field and the detail of a refusal
+ * are in ctx->problem (ctx.h). */
 #ifndef SUANHE_BASE_ERR_H
 #define SUANHE_BASE_ERR_H
 
@@ -10,7 +10,8 @@
 #define MUST_USE
 #endif
 
-/* AGAIN never leaves the transaction runner: the transaction lost a race (deadlock, guard) and runs again. */
+/* AGAIN never leaves the transaction runner: the transaction lost a race (deadlock, guard) and runs
+ * again. */
 typedef enum MUST_USE err {
     OK = 0,
     ERR_INPUT,     /* 422 */
@@ -28,11 +29,11 @@ typedef enum MUST_USE err {
 } err_t;
 
 /* The only macro that may return: hands an error on to the caller. */
-#define TRY(call)                                                                                            \
-    do {                                                                                                     \
-        err_t try_err_ = (call);                                                                             \
-        if (try_err_ != OK)                                                                                  \
-            return try_err_;                                                                                 \
+#define TRY(call)                \
+    do {                         \
+        err_t try_err_ = (call); \
+        if (try_err_ != OK)      \
+            return try_err_;     \
     } while (0)
 
 /* The HTTP status that belongs to a code; OK is 200. */

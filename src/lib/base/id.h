@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys: 63-bit time-ordered integers (41 bits milliseconds since 2020-01-01 UTC, 6 bits instance, 16 bits
- * counter). Outside they are text: a prefix that names the kind and 13 characters of Crockford base32. */
+/* Keys: 63-bit time-ordered integers (41 bits milliseconds since 2020-01-01 UTC, 6 bits instance,
+ * 16 bits counter). Outside they are text: a prefix that names the kind and 13 characters of
+ * Crockford base32. */
 #ifndef SUANHE_BASE_ID_H
 #define SUANHE_BASE_ID_H
 

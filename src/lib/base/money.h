@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Money without floating point. Settled money is integer fen; rated amounts are 10^-8 yuan; unit prices are
- * 10^-10 yuan. As structs they cannot be mixed or multiplied by mistake; only the functions here compute,
- * and overflow is reported (false), never wrapped. Rounding is half up on the magnitude, then the sign. */
+/* Money without floating point. Settled money is integer fen; rated amounts are 10^-8 yuan; unit
+ * prices are 10^-10 yuan. As structs they cannot be mixed or multiplied by mistake; only the
+ * functions here compute, and overflow is reported (false), never wrapped. Rounding is half up on
+ * the magnitude, then the sign. */
 #ifndef SUANHE_BASE_MONEY_H
 #define SUANHE_BASE_MONEY_H
 
@@ -31,7 +32,8 @@ bool money_scale(money_t a, int64_t num, int64_t den, money_t *out);
 /* Shares total by weights (all >= 0, sum > 0), largest remainder first, ties to the lower index;
  * the parts always sum to total. */
 bool money_allocate(money_t total, const int64_t *weights, size_t count, money_t *out_parts);
-/* Tax inside a gross amount: net = half_up(gross * 10000 / (10000 + rate_bp)), tax = gross - net. */
+/* Tax inside a gross amount: net = half_up(gross * 10000 / (10000 + rate_bp)), tax = gross - net.
+ */
 bool money_tax(money_t gross, int32_t rate_bp, money_t *out_net, money_t *out_tax);
 /* One unit's price for the term, rounded half up to fen. */
 bool price_to_money(price_t price, money_t *out);
@@ -47,6 +49,6 @@ bool price_read(str_t text, price_t *out);
 void price_write(struct buf *buf, price_t price); /* shortest exact form: 24.75, 0.0104 */
 bool rate_read(str_t text, rate_t *out);          /* at most 8 places */
 void rate_write(struct buf *buf, rate_t rate);
-void money_write(struct buf *buf, money_t money);  /* 1234.50, for people */
+void money_write(struct buf *buf, money_t money); /* 1234.50, for people */
 
 #endif

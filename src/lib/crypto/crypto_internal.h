@@ -32,12 +32,20 @@ struct box_keys {
     uint64_t used; /* 0: empty slot; else the thread's counter at the last use */
 };
 
+/* A data key that keyring_data_key made, of the secret it was made from. */
+struct data_key {
+    uint8_t secret[32], key[32];
+    int64_t org;
+};
+
 /* One per thread, made at the first use, wiped and freed when the thread ends. */
 struct crypto_thread {
     EVP_MD_CTX *digest;
     EVP_CIPHER_CTX *cipher;
     struct box_keys box[BOX_CACHE];
     uint64_t box_counter;
+    struct data_key data[BOX_CACHE];
+    unsigned data_next;
 };
 struct crypto_thread *crypto_thread(void);
 

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "crypto/crypto.h"
+#include "crypto_internal.h"
 
 enum { KEY_FILE_MAX = 512, NAME_MAX_BYTES = 40, KEY_BYTES = 32 };
 
@@ -370,12 +370,24 @@ void keyring_secret(struct keyring *ring, const char *name, uint8_t out[32])
 void keyring_data_key(struct keyring *ring, ref_t org_id, uint8_t out[32])
 {
     const struct ring_key *secret = key_get(ring, KIND_SECRET, "data");
+    struct crypto_thread *thread = crypto_thread();
+    for (int i = 0; i < BOX_CACHE; i++) {
+        const struct data_key *known = &thread->data[i];
+        if (known->org == org_id.value && memcmp(known->secret, secret->bytes, KEY_BYTES) == 0) {
+            memcpy(out, known->key, KEY_BYTES);
+            return;
+        }
+    }
     uint8_t tail[9];
     for (int i = 0; i < 8; i++)
         tail[i] = (uint8_t)((uint64_t)org_id.value >> (56 - 8 * i));
     tail[8] = 0x01;
     const str_t parts[] = {STR("suanhe data key v1"), str_from(tail, sizeof tail)};
     hmac_sm3_parts(str_from(secret->bytes, KEY_BYTES), parts, 2, out);
+    struct data_key *slot = &thread->data[thread->data_next++ % BOX_CACHE];
+    memcpy(slot->secret, secret->bytes, KEY_BYTES);
+    memcpy(slot->key, out, KEY_BYTES);
+    slot->org = org_id.value;
 }
 
 const struct sm2_key *keyring_sm2(struct keyring *ring, const char *name)

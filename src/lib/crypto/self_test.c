@@ -75,12 +75,16 @@ static bool sm4_knows(void)
     from_hex(sm4_sample_key, key);
     for (uint8_t i = 0; i < 32; i++)
         plain[i] = i;
-    bool ok = sm4_crypt(&(struct sm4_use){SM4_ECB, key, NULL}, true, str_from(key, 16), out, &out_len) &&
-              is_hex(out, "681edf34d206965e86b3e94f536e4246");
+    bool ok =
+        sm4_crypt(&(struct sm4_use){SM4_ECB, key, NULL}, true, str_from(key, 16), out, &out_len) &&
+        is_hex(out, "681edf34d206965e86b3e94f536e4246");
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        ok = ok && sm4_crypt(&(struct sm4_use){known[i].mode, key, plain}, true, str_from(plain, 32), out, &out_len) &&
+        ok = ok &&
+             sm4_crypt(&(struct sm4_use){known[i].mode, key, plain}, true, str_from(plain, 32), out,
+                       &out_len) &&
              is_hex(out, known[i].cipher) &&
-             sm4_crypt(&(struct sm4_use){known[i].mode, key, plain}, false, str_from(out, out_len), back, &back_len) &&
+             sm4_crypt(&(struct sm4_use){known[i].mode, key, plain}, false, str_from(out, out_len),
+                       back, &back_len) &&
              back_len == 32 && memcmp(back, plain, 32) == 0;
     return ok;
 }

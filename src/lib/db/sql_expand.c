@@ -20,7 +20,7 @@ static int list_argument(const char *signature, int nth)
 {
     int found = 0;
     for (int i = 0; signature[i] != '\0'; i++) {
-        if (signature[i] != 'a')
+        if (signature[i] != 'a' && signature[i] != 'o')
             continue;
         found = i + 1;
         if (nth-- == 0)
@@ -49,6 +49,8 @@ char *db_sql_expand(const char *sql, enum db_kind kind, const char *signature)
             int number = list_argument(signature, lists++);
             if (kind == DB_POSTGRES)
                 fprintf(out, "= ANY($%d)", number);
+            else if (signature[number - 1] == 'o') /* a list of one needs no list */
+                fprintf(out, "IN ($%d)", number);
             else
                 fprintf(out, "IN (SELECT value FROM json_each($%d))", number);
             sql += sizeof in - 1;

@@ -264,7 +264,8 @@ static int bind(sqlite3_stmt *native, int index, const struct db_arg *arg)
     case DB_BYTES:
         return sqlite3_bind_blob64(native, index, data, arg->text.len, SQLITE_STATIC);
     case DB_IDS:
-        return bind_list(native, index, arg);
+        return arg->id_count == 1 ? sqlite3_bind_int64(native, index, arg->ids[0])
+                                  : bind_list(native, index, arg);
     }
     return SQLITE_MISUSE;
 }

@@ -40,6 +40,8 @@ static void sign(enum db_kind kind, struct db_args args, char out[DB_ARGS_MAX + 
     for (int i = 0; i < args.count; i++) {
         enum db_arg_type type = args.arg[i].type;
         out[i] = kind == DB_POSTGRES || type == DB_IDS ? letters[type] : '.';
+        if (kind == DB_SQLITE && type == DB_IDS && args.arg[i].id_count == 1)
+            out[i] = 'o';
     }
     out[args.count] = '\0';
 }

@@ -119,7 +119,8 @@ static bool may_reach(struct http_client *client, bool closed, uint32_t v4)
 {
     bool plain = str_starts(client->call->url, STR("http://"));
     bool listed = v4 != 0 && client->call->plain_networks.len > 0 && is_listed(client, v4);
-    if (listed || ((!closed || client->allow_private) && (!plain || client->call->allow_plain_http)))
+    if (listed ||
+        ((!closed || client->allow_private) && (!plain || client->call->allow_plain_http)))
         return true;
     client->refused_address = true;
     return false;
@@ -279,7 +280,9 @@ static void set_options(struct ctx *ctx, struct http_client *client, const struc
 {
     CURL *curl = client->curl;
     curl_easy_setopt(curl, CURLOPT_URL, str_z(ctx->arena, call->url));
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, call->allow_plain_http || call->plain_networks.len > 0 ? "http,https" : "https");
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR,
+                     call->allow_plain_http || call->plain_networks.len > 0 ? "http,https"
+                                                                            : "https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pure verification, shared by every program: the Merkle tree with SM3 (RFC 6962 shape), entries, heads, receipts.
- * No database, no clock, no files. Formats: docs/evidence.md. */
+/* Pure verification, shared by every program: the Merkle tree with SM3 (RFC 6962 shape), entries,
+ * heads, receipts. No database, no clock, no files. Formats: docs/evidence.md. */
 #ifndef SUANHE_PROOF_H
 #define SUANHE_PROOF_H
 
 #include "base/base.h"
 #include "crypto/crypto.h"
 
-enum { HASH_BYTES = 32, INCLUSION_MAX = 56, CONSISTENCY_MAX = 63, TILE_HASHES = 256, TILE_LEVELS = 8 };
+enum {
+    HASH_BYTES = 32,
+    INCLUSION_MAX = 56,
+    CONSISTENCY_MAX = 63,
+    TILE_HASHES = 256,
+    TILE_LEVELS = 8
+};
 typedef struct hash {
     uint8_t bytes[HASH_BYTES];
 } hash_t;
@@ -23,17 +29,18 @@ struct frontier {
 };
 void frontier_append(struct frontier *frontier, const hash_t *leaf);
 hash_t frontier_root(const struct frontier *frontier);
-/* Reads node (level, index) of the full binary levels that lie complete in a tree of `size`; false: cannot. */
+/* Reads node (level, index) of the full binary levels that lie complete in a tree of `size`; false:
+ * cannot. */
 typedef bool (*tree_read_fn)(void *state, int level, uint64_t index, hash_t *out);
 /* Proofs from any reader of complete nodes. */
 bool tree_inclusion(tree_read_fn read, void *state, uint64_t index, uint64_t size, hash_t *out_path,
                     int *out_count);
 bool tree_consistency(tree_read_fn read, void *state, uint64_t from, uint64_t to, hash_t *out_path,
                       int *out_count);
-bool tree_verify_inclusion(const hash_t *leaf, uint64_t index, uint64_t size, const hash_t *path, int count,
-                           const hash_t *root);
-bool tree_verify_consistency(uint64_t from, uint64_t to, const hash_t *old_root, const hash_t *new_root,
-                             const hash_t *path, int count);
+bool tree_verify_inclusion(const hash_t *leaf, uint64_t index, uint64_t size, const hash_t *path,
+                           int count, const hash_t *root);
+bool tree_verify_consistency(uint64_t from, uint64_t to, const hash_t *old_root,
+                             const hash_t *new_root, const hash_t *path, int count);
 
 /* ---- entry ---- */
 enum evidence_log { LOG_OPS = 1, LOG_TRADE = 2, LOG_FINANCE = 3, LOG_MATCH = 4, LOG_COUNT = 4 };
@@ -93,8 +100,8 @@ struct note {
     } signatures[64];
 };
 bool note_read(struct arena *arena, str_t note, struct note *out, const char **out_why);
-/* The log's own signature is there, first, by a pinned key whose name is the origin, and valid; no other line of a
- * pinned key fails. */
+/* The log's own signature is there, first, by a pinned key whose name is the origin, and valid; no
+ * other line of a pinned key fails. */
 bool note_verify(const struct note *note, const struct vkeys *keys, const char **out_why);
 
 /* ---- receipts ---- */
@@ -119,9 +126,10 @@ struct members {
 bool members_read(struct arena *arena, str_t file, struct members *out, const char **out_why);
 void members_free(struct members *members);
 /* Appends a member's vote line over the text of a head. */
-void vote_sign(struct buf *buf, str_t text, str_t name, uint64_t time_ms, const struct sm2_key *key);
-/* The head names these members, every further line is a valid vote of one of them in the file's order, and there are
- * enough. out_votes gets their number. */
+void vote_sign(struct buf *buf, str_t text, str_t name, uint64_t time_ms,
+               const struct sm2_key *key);
+/* The head names these members, every further line is a valid vote of one of them in the file's
+ * order, and there are enough. out_votes gets their number. */
 bool note_verify_votes(const struct note *note, const struct members *members, int *out_votes,
                        const char **out_why);
 
@@ -132,8 +140,8 @@ void consistency_write(struct buf *buf, const hash_t *path, int count);
 
 /* ---- time-stamp tokens (RFC 3161 with SM2 and SM3) ---- */
 struct token {
-    str_t imprint;     /* what was stamped: an SM3 */
-    str_t gen_time;    /* YYYYMMDDhhmmss[.f]Z */
+    str_t imprint;  /* what was stamped: an SM3 */
+    str_t gen_time; /* YYYYMMDDhhmmss[.f]Z */
     str_t content, issuer, serial, attributes, signature;
     str_t content_type, content_digest, certificates;
 };
@@ -157,26 +165,27 @@ struct receipt_report {
     str_t reason; /* why invalid */
 };
 /* Verifies a whole receipt; members may be NULL. Never touches anything but its arguments. */
-void receipt_verify(struct arena *arena, str_t text, const struct vkeys *keys, const struct members *members,
-                    struct receipt_report *out);
+void receipt_verify(struct arena *arena, str_t text, const struct vkeys *keys,
+                    const struct members *members, struct receipt_report *out);
 
 /* The same with what else the reader trusts; each may be absent. */
 struct receipt_pins {
     const struct vkeys *keys;
     const struct members *members;
-    str_t tsa;                      /* the time-stamp authority's certificate, DER */
+    str_t tsa; /* the time-stamp authority's certificate, DER */
     const struct sm2_key *actor_key;
 };
 void receipt_verify_pinned(struct arena *arena, str_t text, const struct receipt_pins *pins,
                            struct receipt_report *out);
-/* Takes the next receipt off a file that holds one receipt or a bundle; start with *state zeroed. false at the end;
- * *out_why is set when the file is not one. */
+/* Takes the next receipt off a file that holds one receipt or a bundle; start with *state zeroed.
+ * false at the end; *out_why is set when the file is not one. */
 struct receipt_cursor {
     str_t rest;
     uint64_t left;
     bool started, bundle;
 };
-bool receipt_next(struct receipt_cursor *cursor, str_t file, str_t *out_receipt, const char **out_why);
+bool receipt_next(struct receipt_cursor *cursor, str_t file, str_t *out_receipt,
+                  const char **out_why);
 /* Printable ASCII stays, all else becomes \xNN. */
 str_t proof_escape(struct arena *arena, str_t text);
 

@@ -320,6 +320,7 @@ export const en: Dictionary = {
     step1: 'Submitted',
     step2: 'Paid',
     step2_wait: 'Awaiting payment',
+    step2_none: 'Not paid',
     step3: 'Accepted',
     step4: 'Provisioning',
     step5: 'Delivered',

@@ -318,6 +318,7 @@ export const zh = {
     step1: '已提交',
     step2: '已支付',
     step2_wait: '待支付',
+    step2_none: '未支付',
     step3: '服务方接单',
     step4: '开通',
     step5: '已交付',

@@ -21,14 +21,14 @@ export function orderSteps(o: Order): StepItem[] {
   const none = t('order.not_yet');
   const failed = (step: number): boolean => over && step === (!paid ? 2 : accepted === 0 ? 3 : 4);
   const state = (step: number, isDone: boolean, before: boolean): StepItem['state'] =>
-    failed(step) ? 'failed' : isDone ? 'done' : before && !over ? 'now' : 'todo';
+    failed(step) ? (o.state === 'closed' || o.state === 'cancelled' ? 'ended' : 'failed') : isDone ? 'done' : before && !over ? 'now' : 'todo';
   const note = (step: number, text: string, reached: boolean) => (failed(step) ? look(o.state).label : reached ? text : none);
   const all = children.length;
   const allAccepted = paid && accepted === all;
   return [
     { name: t('order.step1'), note: shortTime(o.created_at), state: 'done' },
     {
-      name: paid ? t('order.step2') : t('order.step2_wait'),
+      name: paid ? t('order.step2') : over ? t('order.step2_none') : t('order.step2_wait'),
       note: note(2, o.paid_at ? `${shortTime(o.paid_at)} · ${yuan(o.paid_fen)}` : t('order.waiting_you'), true),
       state: state(2, paid, true),
     },
