@@ -68,9 +68,9 @@ function finder(all) {
     .map((operation) => ({
       operation,
       parameters: operation.path.split('{').length,
-      re: new RegExp('^' + operation.path.replace(/[.*+?^$()|[\]\\]/g, '\\$&').replace(/\{[^}]+\}$/, '.+').replace(/\{[^}]+\}/g, '[^/]+') + '$'),
+      re: new RegExp('^' + operation.path.replace(/[.*+?^$()|[\]\\]/g, '\\$&').replace(/\{[^}]+\}/g, '[^/]+') + '$'),
     }))
-    .sort((a, b) => a.parameters - b.parameters);
+    .sort((a, b) => a.parameters - b.parameters || b.operation.path.length - a.operation.path.length);
   return (/** @type {Exchange} */ e) =>
     table.find(({ operation: o, re }) => o.method === e.method && o.outbound === (e.outbound ?? false) && re.test(e.path))?.operation;
 }

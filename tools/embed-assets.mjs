@@ -26,7 +26,7 @@ function walk(dir) {
   });
 }
 
-const files = walk(dist).filter((f) => !/\.(br|gz|map)$/.test(f));
+const files = walk(dist).filter((f) => !/\.(br|gz|map)$/.test(f) && !/(^|\/)\.[^/]*$/.test(f));
 const entries = files.map((file) => ({ file, path: '/' + relative(dist, file).split('\\').join('/') }));
 entries.sort((a, b) => (a.path < b.path ? -1 : 1));
 

@@ -310,13 +310,18 @@ static err_t delete_session(struct ctx *ctx, const struct request *request, stru
 }
 
 /* ---- organisations ---- */
+/* Nobody founds an operator. */
+static const char *const founded_kinds[] = {
+    [ORG_CONSUMER] = "consumer", [ORG_PROVIDER] = "provider"};
+static const struct names founded_kind_names = NAMES(founded_kinds);
+
 struct org_body {
     str_t name;
     int32_t kind;
 };
 static const struct field org_fields[] = {
     FIELD(struct org_body, name, 2, 80, FIELD_REQUIRED),
-    FIELD_ENUM(struct org_body, kind, &org_kind_names, FIELD_REQUIRED),
+    FIELD_ENUM(struct org_body, kind, &founded_kind_names, FIELD_REQUIRED),
 };
 static const struct shape org_shape = SHAPE(struct org_body, org_fields);
 
@@ -390,7 +395,7 @@ struct member_body {
     size_t role_count;
 };
 static const struct field member_fields[] = {
-    FIELD(struct member_body, email, 3, 254, FIELD_REQUIRED),
+    FIELD(struct member_body, email, 3, 120, FIELD_REQUIRED),
     FIELD_TEXTS(struct member_body, roles, role_count, 1, 7, FIELD_REQUIRED),
 };
 static const struct shape member_shape = SHAPE(struct member_body, member_fields);

@@ -567,7 +567,8 @@ struct service_view {
     struct instance *instances;
     struct order_item *items;
     struct store *stores;
-    size_t count, item_count, store_count;
+    struct catalog_code *regions;
+    size_t count, item_count, store_count, region_count;
 };
 
 static err_t services_load(struct ctx *ctx, struct service_view *v)
@@ -578,7 +579,16 @@ static err_t services_load(struct ctx *ctx, struct service_view *v)
         stores[i] = v->instances[i].store_id.value;
     }
     TRY(order_items(ctx, orders, v->count, &v->items, &v->item_count));
+    TRY(catalog_codes(ctx, CODE_REGION, &v->regions, &v->region_count));
     return store_find_many(ctx, stores, v->count, &v->stores, &v->store_count);
+}
+
+static str_t region_name(const struct service_view *v, str_t code)
+{
+    for (size_t i = 0; i < v->region_count; i++)
+        if (str_eq(v->regions[i].code, code))
+            return v->regions[i].name_zh;
+    return code;
 }
 
 static void write_service(struct jw *w, const struct service_view *v, const struct instance *instance)
@@ -598,6 +608,7 @@ static void write_service(struct jw *w, const struct service_view *v, const stru
     jw_put_ref(w, "order_id", "ord", instance->parent_id);
     jw_put_ref(w, "item_id", "itm", instance->item_id);
     jw_put_text(w, "region_code", item->region_code);
+    write_text_or_null(w, "region_name", region_name(v, item->region_code));
     jw_put_text(w, "charge_mode", str_of(names_of(&charge_mode_names, item->charge_mode)));
     write_text_or_null(w, "term", item->term);
     jw_put_int(w, "quantity", item->quantity);

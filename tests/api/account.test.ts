@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Buyer, PASSWORD, World, refused } from './world.js';
 
@@ -22,6 +24,12 @@ describe('registering', () => {
   });
   it('refuses an address that is taken, in whatever case', async () => {
     refused(await world.client().send('POST', '/api/v1/register', { ...body, email: 'ADA@example.ORG' }), 409, 'email_taken');
+  });
+  it('does not tell quickly who has an account', async () => {
+    const { email } = await world.person();
+    const again = () => world.client().send('POST', '/api/v1/register', { ...body, email });
+    for (let i = 0; i < 5; i++) refused(await again(), 409, 'email_taken');
+    refused(await again(), 429, 'throttled');
   });
   for (const [why, password] of [
     ['a repeated character', 'aaaaaaaaaaaa'],
@@ -156,6 +164,15 @@ describe('the profile', () => {
   });
 });
 
+describe('guessing the current password', () => {
+  it('is throttled like logging in', async () => {
+    const { client } = await world.person();
+    const guess = () => client.send('POST', '/api/v1/me/password', { current_password: 'not this one', new_password: 'another long phrase 7' });
+    for (let i = 0; i < 5; i++) refused(await guess(), 422, 'current_password_wrong');
+    refused(await guess(), 429, 'throttled');
+  });
+});
+
 describe('an organisation', () => {
   let owner: Buyer;
   let org = '';
@@ -196,11 +213,23 @@ describe('an organisation', () => {
     refused(await admin.client.send('PUT', members(), { email: friend.email, roles: ['owner'] }), 403, 'role_too_high');
     refused(await admin.client.send('PUT', members(), { email: friend.email, roles: ['finance'] }), 403, 'role_too_high');
     refused(await admin.client.send('PUT', members(), { email: owner.email, roles: ['viewer'] }), 403, 'role_too_high');
+    const me = await owner.client.get('/api/v1/me');
+    refused(await admin.client.send('DELETE', `${members()}/${me.user.user_id}`), 403, 'role_too_high');
     await admin.client.ok('PUT', members(), { email: friend.email, roles: ['member'] });
   });
   it('stays alone when it is personal', async () => {
     const friend = await world.person();
     refused(await owner.client.send('PUT', `/api/v1/orgs/${owner.org}/members`, { email: friend.email, roles: ['member'] }), 409, 'personal_org');
+  });
+});
+
+describe('the database', () => {
+  it('keeps its log when another program opens and closes it', async () => {
+    const { client } = await world.person();
+    world.write('UPDATE account_user SET version = version WHERE id = 1');
+    expect(existsSync(join(world.platform.data, 'suanhe.db-wal'))).toBe(true);
+    await client.ok('PATCH', '/api/v1/me', { name: 'Later' });
+    expect((await client.get('/api/v1/me')).user.name).toBe('Later');
   });
 });
 

@@ -17,7 +17,7 @@ beforeAll(async () => {
   const listed = await world.lists(seller, 'vm', {
     skus: [
       sku('month'), sku('few', { inventory: few }), sku('some', { min_qty: 2, max_qty: 5 }), sku('hour', { charge_mode: 'on_demand', price_unit: 'hour', term: undefined }),
-      sku('odd', { unit_price: '3.335', rate_bp: 1300 }), sku('setup', { setup_fen: 777 }), sku('dear', { unit_price: '99999999' }), sku('free', { unit_price: '0' }),
+      sku('odd', { unit_price: '3.335', rate_bp: 1300 }), sku('setup', { setup_fen: 777 }), sku('dear', { unit_price: '99999999', max_qty: 1_000_000, inventory: { available: 1e9, total: 1e9, as_of: '2026-01-01T00:00:00.000Z' } }), sku('free', { unit_price: '0' }),
     ],
   });
   Object.assign(skus, listed.skus);
@@ -66,6 +66,7 @@ describe('a quote', () => {
     refused(await quote(line('some', 6)), 422, 'quantity_out_of_bounds', '/lines/0/quantity', 'out_of_range');
     refused(await quote(line('few', 4)), 409, 'out_of_stock');
     refused(await quote(line('hour')), 409, 'postpaid_not_offered');
+    refused(await quote(line('dear', 1_000_000)), 422, 'amount_too_large');
   });
 });
 
@@ -146,6 +147,11 @@ describe('an order', () => {
     const reply = await submit(buyer, { quote_id: made.quote_id, expected_payable_fen: 10050 });
     expect(reply.status, reply.text).toBe(201);
     expect(reply.json.payable_fen).toBe(10050);
+  });
+  it('refuses a quote that is over', async () => {
+    const made = await buyer.client.post('/api/v1/quotes', { lines: [line('month')] });
+    world.write('UPDATE catalog_quote SET valid_until = 1 WHERE id = (SELECT MAX(id) FROM catalog_quote)');
+    refused(await submit(buyer, { quote_id: made.quote_id, expected_payable_fen: 10050 }), 409, 'quote_expired');
   });
   it('refuses another’s quote and one that is not there', async () => {
     const stranger = await world.buyer();

@@ -109,6 +109,29 @@ describe('a product report', () => {
   });
 });
 
+describe('a store whose listings are reviewed', () => {
+  const review = (id: string, decision: string) => world.operator.send('POST', `/api/v1/admin/products/${id}/review`, { decision, reason: 'r' });
+  it('sells what the operator approved, version by version', async () => {
+    const who = await world.provider();
+    world.write('UPDATE store_head SET auto_listing = 0 WHERE id = (SELECT MAX(id) FROM store_head)');
+    const first = await put('v', {}, who);
+    expect(first.json).toMatchObject({ state: 'reviewing', sku_ids: [] });
+    const id = first.json.product_id;
+    refused(await world.client().send('GET', `/api/v1/catalog/products/${id}`), 404, 'not_found');
+    const { data } = await world.operator.get('/api/v1/admin/products');
+    expect(data.map((p: any) => p.product_id)).toContain(id);
+    expect((await review(id, 'reject')).json.state).toBe('rejected');
+    expect((await put('v', { provider_version: 2, name: 'Better' }, who)).json.state).toBe('reviewing');
+    expect((await review(id, 'approve')).json).toMatchObject({ state: 'listed', listed_version: 2, latest_version: 2 });
+    refused(await review(id, 'approve'), 409, 'illegal_transition');
+    await put('v', { provider_version: 3, name: 'Best' }, who);
+    expect((await shown(id)).name).toBe('Better');
+    expect((await review(id, 'approve')).status).toBe(200);
+    expect((await shown(id)).name).toBe('Best');
+    refused(await review('prd_0000000000001', 'approve'), 404, 'not_found');
+  });
+});
+
 describe('delisting', () => {
   it('ends the sale, repeats well, and a new report lists again', async () => {
     const id = fresh();
@@ -159,11 +182,12 @@ describe('a batch', () => {
       { external_product_id: fresh(), ...product({ category_code: 'x' }) }, { external_product_id: fresh(), ...product() }, 7,
     ];
     const key = newKey();
-    const reply = await one.machine.send('POST', '/if2/v1/product-batches', { products }, { key });
+    const send = () => one.machine.send('POST', '/if2/v1/product-batches', undefined, { key, raw: JSON.stringify({ products }) });
+    const reply = await send();
     expect(reply.status).toBe(202);
     const at = reply.headers.get('location')!;
     expect(at).toBe(`/if2/v1/operations/${reply.json.operation_id}`);
-    expect((await one.machine.send('POST', '/if2/v1/product-batches', { products }, { key })).text).toBe(reply.text);
+    expect((await send()).text).toBe(reply.text);
     const done = await until(async () => {
       const now = await one.machine.get(at);
       return now.state === 'succeeded' && now;

@@ -125,8 +125,8 @@ async function peek(client: Client, path: string) {
   const control = new AbortController();
   const headers = client.cookie ? { cookie: client.cookie, 'x-org': client.org } : undefined;
   const reply = await fetch(world.platform.url + path, { headers, signal: control.signal });
-  record({ method: 'GET', path, status: reply.status, content_type: reply.headers.get('content-type') });
-  const json = reply.status >= 400 ? await reply.json() : undefined;
+  const json: any = reply.status >= 400 ? await reply.json() : undefined;
+  record({ method: 'GET', path, status: reply.status, response: json, content_type: reply.headers.get('content-type') });
   control.abort();
   return { status: reply.status, json, headers: reply.headers };
 }
@@ -257,7 +257,7 @@ describe("another organisation's objects", () => {
     }, 'the timeline');
     const batch = await provider.machine.post('/if2/v1/product-batches', { products: [] }).catch(() => undefined);
     expect(batch).toBeUndefined();
-    const { operation_id: operation } = await provider.machine.post('/if2/v1/product-batches', { products: [{}] });
+    const { operation_id: operation } = await provider.machine.ok('POST', '/if2/v1/product-batches', undefined, { raw: '{"products": [{}]}' });
     const sessions = await rich.client.get('/api/v1/me/sessions');
     const me = await rich.client.get('/api/v1/me');
     ids = {

@@ -68,8 +68,8 @@ class Site {
     const began = performance.now();
     this.server = spawn(join(bin, 'suanhe'), ['serve'], { env: { ...process.env, ...this.env }, stdio: ['ignore', log, log] });
     for (;;) {
-      if (this.server.exitCode !== null) throw new Error(`the server ended: see ${this.folder}/log`);
-      const answer = await this.get('/api/v1/products?limit=20').catch(() => undefined);
+      if (this.server.exitCode !== null || performance.now() - began > 60_000) throw new Error(`the server does not answer: see ${this.folder}/log`);
+      const answer = await this.get('/api/v1/catalog/products?limit=20').catch(() => undefined);
       if (answer?.status === 200) return performance.now() - began;
       await sleep(2);
     }
@@ -146,10 +146,10 @@ function queries() {
   const filters = ['', '&class=iaas', '&category=iaas.compute.accelerator', '&category=iaas.compute.vm&region=500000', '&region=130700,621000',
     '&charge_mode=on_demand', '&charge_mode=reserved&in_stock=true', '&accelerator=NVIDIA%20A100', '&vcpus_min=8&memory_min=32', '&price_max=10',
     '&sort=price', '&sort=price_desc&in_stock=true', '&sort=name', '&accelerator_count_min=4'];
-  const list = words.map((w) => `/api/v1/products?limit=20&q=${encodeURIComponent(w)}`);
-  list.push(...filters.map((f) => `/api/v1/products?limit=20${f}`));
+  const list = words.map((w) => `/api/v1/catalog/products?limit=20&q=${encodeURIComponent(w)}`);
+  list.push(...filters.map((f) => `/api/v1/catalog/products?limit=20${f}`));
   for (let i = 0; list.length < 200; i++)
-    list.push(`/api/v1/products?limit=20&q=${encodeURIComponent(words[(i * 7) % words.length] ?? '')}${filters[1 + (i % (filters.length - 1))]}`);
+    list.push(`/api/v1/catalog/products?limit=20&q=${encodeURIComponent(words[(i * 7) % words.length] ?? '')}${filters[1 + (i % (filters.length - 1))]}`);
   return list;
 }
 

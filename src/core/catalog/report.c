@@ -235,7 +235,8 @@ static bool has_price(const struct sku *skus, size_t count, const struct sku_rep
     return false;
 }
 
-/* The same content under a later number: its prices count again where a patch changed them since. */
+/* The same content under a later number: its prices count again where a patch changed them since.
+ */
 static err_t say_again(struct ctx *ctx, struct product *product, const struct product_report *in)
 {
     struct sku *skus;

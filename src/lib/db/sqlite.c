@@ -82,10 +82,12 @@ static err_t run_script(struct ctx *ctx, struct db_conn *conn, const char *sql)
     return code == SQLITE_OK ? OK : db_sqlite_refuse(ctx, conn, code, sql);
 }
 
-/* The file is made here, so that nobody else may read it; its WAL takes over the mode. */
+/* The file is made here, so that nobody else may read it; its WAL takes over the mode. One that is
+ * there is not opened: closing it would drop the locks of all our connections, and another process
+ * would take the log for its own to remove. */
 static void make_file(const char *path)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd >= 0)
         close(fd);
 }

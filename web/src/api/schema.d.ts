@@ -217,7 +217,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One store of the acting organisation */
+        /** One store of the acting organisation, or the front of an open store of another */
         get: operations["get_store"];
         put?: never;
         post?: never;
@@ -511,6 +511,40 @@ export interface paths {
         put?: never;
         /** Try a delivery again now */
         post: operations["retry_delivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/products": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Products whose latest version waits for a review */
+        get: operations["list_products_for_review"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/products/{product_id}/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Decide on the latest version of a product */
+        post: operations["review_product"];
         delete?: never;
         options?: never;
         head?: never;
@@ -952,8 +986,144 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A tile of hashes; the path after the level may have several parts */
+        /** A whole tile of 256 hashes */
         get: operations["get_tile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/evidence/v1/{log}/tile/{level}/{a}/{b}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A tile of which not all hashes are there yet (`000.p/17`), or whose number has four to six digits (`x001/234`) */
+        get: operations["get_part_tile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/evidence/v1/ops/tile/{level}/{a}/{b}/{c}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A tile whose number has seven digits or more */
+        get: operations["get_far_tile_ops"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/evidence/v1/trade/tile/{level}/{a}/{b}/{c}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A tile whose number has seven digits or more */
+        get: operations["get_far_tile_trade"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/evidence/v1/finance/tile/{level}/{a}/{b}/{c}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A tile whose number has seven digits or more */
+        get: operations["get_far_tile_finance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/evidence/v1/match/tile/{level}/{a}/{b}/{c}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A tile whose number has seven digits or more */
+        get: operations["get_far_tile_match"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/healthz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Does it answer */
+        get: operations["get_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Numbers for the operator's monitoring, to the own machine only */
+        get: operations["get_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/.well-known/api-catalog": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where the interfaces and their descriptions are (RFC 9727) */
+        get: operations["get_api_catalog"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1030,7 +1200,7 @@ export interface components {
             consent_version: string;
         };
         LoginBody: {
-            email: components["schemas"]["Email"];
+            email: string;
             password: string;
         };
         UserBrief: {
@@ -1086,26 +1256,29 @@ export interface components {
         };
         StoreBody: {
             name: string;
+            /** @description 18 characters; a wrong one is told by its position as uscc_invalid */
             uscc: string;
             legal_name: string;
-            description?: string;
-            contact_name?: string;
+            description: string;
+            contact_name: string;
             contact_phone?: string;
-            region_code: components["schemas"]["Code"];
+            region_code: string;
             /** Format: uri */
             if2_base_url: string;
             accepted_rules_version: string;
         };
         StorePatch: {
             name?: string;
+            /** @description 18 characters; a wrong one is told by its position as uscc_invalid */
             uscc?: string;
             legal_name?: string;
             description?: string;
             contact_name?: string;
             contact_phone?: string;
-            region_code?: components["schemas"]["Code"];
+            region_code?: string;
             /** Format: uri */
             if2_base_url?: string;
+            accepted_rules_version?: string;
         };
         Store: {
             store_id: components["schemas"]["Id"];
@@ -1120,6 +1293,13 @@ export interface components {
             version: number;
             review_reasons: string[];
             created_at: components["schemas"]["Time"];
+        };
+        StoreFront: {
+            store_id: components["schemas"]["Id"];
+            name: string;
+            state: components["schemas"]["StoreState"];
+            region_code: string;
+            description: string;
         };
         StoreList: {
             data: components["schemas"]["Store"][];
@@ -1146,6 +1326,15 @@ export interface components {
             name: string;
             state: string;
             created_at: components["schemas"]["Time"];
+        };
+        ReviewProduct: {
+            product_id: components["schemas"]["Id"];
+            store_id: components["schemas"]["Id"];
+            external_product_id: string;
+            state: string;
+            listed_version: number;
+            latest_version: number;
+            updated_at: components["schemas"]["Time"];
         };
         AdminOrg: {
             org_id: components["schemas"]["Id"];
@@ -1332,7 +1521,6 @@ export interface components {
         Cart: {
             lines: components["schemas"]["CartLine"][];
             payable_fen: components["schemas"]["Fen"];
-            version: number;
         };
         /** @description Either quote_id or lines */
         OrderBody: {
@@ -1344,7 +1532,8 @@ export interface components {
                     [key: string]: string;
                 };
             }[];
-            expected_payable_fen: components["schemas"]["FenPositive"];
+            /** Format: int64 */
+            expected_payable_fen: number;
             pay_from_balance: boolean;
             cost_centre?: string;
             purchase_order_no?: string;
@@ -1487,7 +1676,7 @@ export interface components {
         Unit: {
             external_unit_id: string;
             state: string;
-            tool_url: string | null;
+            tool_url?: string | null;
         };
         Service: {
             instance_id: components["schemas"]["Id"];
@@ -1536,6 +1725,15 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description 1 to 256 hashes of 32 bytes */
+        Tile: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/octet-stream": string;
+            };
+        };
     };
     parameters: {
         /** @description Acting organisation */
@@ -1557,6 +1755,10 @@ export interface components {
         StoreId: components["schemas"]["Id"];
         OrderId: components["schemas"]["Id"];
         SkuId: components["schemas"]["Id"];
+        Level: number;
+        TileA: string;
+        TileB: string;
+        TileC: string;
         Log: components["schemas"]["Log"];
     };
     requestBodies: never;
@@ -1709,6 +1911,7 @@ export interface operations {
             content: {
                 "application/json": {
                     current_password: string;
+                    /** @description 10 to 128 characters; a weak one is told as password_weak */
                     new_password: string;
                 };
             };
@@ -1964,7 +2167,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Store"];
+                    "application/json": components["schemas"]["Store"] | components["schemas"]["StoreFront"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -2123,8 +2326,6 @@ export interface operations {
             header: {
                 /** @description Acting organisation */
                 "X-Org"?: components["parameters"]["Org"];
-                /** @description A repeat with the same key and body gets the first answer */
-                "Idempotency-Key": components["parameters"]["Key"];
                 /** @description csrf_token of /me or of the log-in */
                 "X-CSRF-Token": components["parameters"]["Csrf"];
             };
@@ -2345,12 +2546,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done */
-            204: {
+            /** @description The user as it is now */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["AdminUser"];
+                };
             };
             default: components["responses"]["Problem"];
         };
@@ -2369,12 +2572,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done */
-            204: {
+            /** @description The user as it is now */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["AdminUser"];
+                };
             };
             default: components["responses"]["Problem"];
         };
@@ -2485,6 +2690,63 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    list_products_for_review: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Products */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["ReviewProduct"][];
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    review_product: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description csrf_token of /me or of the log-in */
+                "X-CSRF-Token": components["parameters"]["Csrf"];
+            };
+            path: {
+                product_id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @enum {string} */
+                    decision: "approve" | "reject";
+                    reason?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The product as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReviewProduct"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -2745,12 +3007,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Empty */
-            204: {
+            /** @description The empty cart */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Cart"];
+                };
             };
             default: components["responses"]["Problem"];
         };
@@ -2805,12 +3069,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Out */
-            204: {
+            /** @description The cart as it is now */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Cart"];
+                };
             };
             default: components["responses"]["Problem"];
         };
@@ -2902,6 +3168,13 @@ export interface operations {
                     "application/json": components["schemas"]["Order"];
                 };
             };
+            /** @description Not changed since the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             default: components["responses"]["Problem"];
         };
     };
@@ -2924,7 +3197,8 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    expected_payable_fen: components["schemas"]["FenPositive"];
+                    /** Format: int64 */
+                    expected_payable_fen: number;
                 };
             };
         };
@@ -3071,6 +3345,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Service"];
                 };
+            };
+            /** @description Not changed since the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -3314,6 +3595,159 @@ export interface operations {
                 };
                 content: {
                     "application/octet-stream": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_part_tile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                log: components["parameters"]["Log"];
+                level: components["parameters"]["Level"];
+                a: components["parameters"]["TileA"];
+                b: components["parameters"]["TileB"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Tile"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_far_tile_ops: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                level: components["parameters"]["Level"];
+                a: components["parameters"]["TileA"];
+                b: components["parameters"]["TileB"];
+                c: components["parameters"]["TileC"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Tile"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_far_tile_trade: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                level: components["parameters"]["Level"];
+                a: components["parameters"]["TileA"];
+                b: components["parameters"]["TileB"];
+                c: components["parameters"]["TileC"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Tile"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_far_tile_finance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                level: components["parameters"]["Level"];
+                a: components["parameters"]["TileA"];
+                b: components["parameters"]["TileB"];
+                c: components["parameters"]["TileC"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Tile"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_far_tile_match: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                level: components["parameters"]["Level"];
+                a: components["parameters"]["TileA"];
+                b: components["parameters"]["TileB"];
+                c: components["parameters"]["TileC"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Tile"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is well */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is well */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_api_catalog: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is well */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/linkset+json": Record<string, never>;
                 };
             };
             default: components["responses"]["Problem"];

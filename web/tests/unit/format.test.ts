@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Problem, sentence } from '../../src/api/problem';
 import { setLocale, t } from '../../src/i18n';
@@ -59,6 +60,12 @@ describe('languages', () => {
 });
 
 describe('refusals', () => {
+  it('have a sentence for every code of the contract', () => {
+    const contract = readFileSync('../spec/openapi.yaml', 'utf8');
+    const codes = [...contract.matchAll(/x-(?:general-)?codes: \[([^\]]*)\]/g)].flatMap((m) => m[1]!.split(',').map((c) => c.trim())).filter(Boolean);
+    expect(codes.length).toBeGreaterThan(50);
+    expect([...new Set(codes)].filter((c) => !(c in zh.error))).toEqual([]);
+  });
   it('say what is missing', () => {
     const text = sentence(new Problem({ status: 409, code: 'insufficient_funds', missing_fen: 1230000 }));
     expect(text).toContain('¥12,300.00');
