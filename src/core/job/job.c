@@ -2,6 +2,8 @@
 /* Job rows: every change is guarded by the status, and for a holder by the attempt it took, so a
  * holder whose lease ran out cannot disturb the one that follows it. The status moves by this
  * file's own SQL only. */
+#include <string.h>
+
 #include "job/job.h"
 
 enum { JOB_ATTEMPTS_MAX = 40, JOB_ERROR_MAX = 500 };
@@ -56,14 +58,32 @@ err_t job_cancel(struct ctx *ctx, int kind, ref_t subject)
     "(lane_id = 0 OR NOT EXISTS (SELECT 1 FROM job_row e WHERE e.lane_id = j.lane_id AND " \
     "e.lane_id > 0 AND e.status IN (1, 2) AND e.id < j.id)) "
 
+/* Two walks along an index each, which end at the limit: one over both would sort all that is due. */
 static err_t find_due(struct ctx *ctx, int kind, int limit, struct job **out, size_t *out_count)
 {
-    return db_all(
-        ctx,
-        JOB_SELECT
-        "WHERE kind = $1 AND ((status = 1 AND due_at <= $2) OR (status = 2 AND lease_until <= $2)) "
-        "AND " JOB_NOT_BEHIND "ORDER BY due_at, id LIMIT $3",
-        ARGS(A((int32_t)kind), A(ctx->now), A((int32_t)limit)), &job_shape, out, out_count);
+    struct job *left, *pending;
+    size_t left_count, pending_count;
+    TRY(db_all(ctx,
+               JOB_SELECT
+               "WHERE kind = $1 AND status = 2 AND lease_until <= $2 AND " JOB_NOT_BEHIND
+               "ORDER BY lease_until, id LIMIT $3",
+               ARGS(A((int32_t)kind), A(ctx->now), A((int32_t)limit)), &job_shape, &left,
+               &left_count));
+    TRY(db_all(ctx,
+               JOB_SELECT "WHERE kind = $1 AND status = 1 AND due_at <= $2 AND " JOB_NOT_BEHIND
+                          "ORDER BY due_at, id LIMIT $3",
+               ARGS(A((int32_t)kind), A(ctx->now), A((int32_t)(limit - (int)left_count))),
+               &job_shape, &pending, &pending_count));
+    *out_count = left_count + pending_count;
+    *out = left;
+    if (left_count == 0)
+        *out = pending;
+    if (left_count == 0 || pending_count == 0)
+        return OK;
+    *out = NEW_ARRAY(ctx, struct job, *out_count);
+    memcpy(*out, left, left_count * sizeof **out);
+    memcpy(*out + left_count, pending, pending_count * sizeof **out);
+    return OK;
 }
 
 err_t job_take(struct ctx *ctx, int kind, int64_t lease_ms, int limit, struct job **out,

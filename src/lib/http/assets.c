@@ -160,11 +160,20 @@ static bool serve_path(struct exchange *x, str_t path)
     return asset != NULL;
 }
 
+bool asset_is_there(const struct exchange *x)
+{
+    return find_asset(&x->server->options, x->request.path) != NULL;
+}
+
 bool asset_serve(struct exchange *x)
 {
     str_t path = x->request.path;
-    if (path_is_server(path))
-        return false;
+    if (path_is_server(path)) {
+        const struct http_asset *asset = find_asset(&x->server->options, path);
+        if (asset)
+            serve_asset(x, asset);
+        return x->from_asset = asset != NULL;
+    }
     bool found = str_is(path, "/") ? serve_path(x, STR("/index.html")) : serve_path(x, path);
     if (!found && x->server->options.docs_index_fallback && !str_starts(path, STR("/assets/")))
         found = serve_path(x, STR("/index.html"));

@@ -422,7 +422,7 @@ static err_t find_route(struct exchange *x, const str_t *segments, int count)
         return refuse_status(&x->ctx, 405, "method_not_allowed", "allowed: " STR_FMT,
                              STR_ARG(allow));
     }
-    if (path_is_server(request->path) || request->over_admin_socket)
+    if ((path_is_server(request->path) && !asset_is_there(x)) || request->over_admin_socket)
         return refuse(&x->ctx, ERR_NOT_FOUND, "not_found", "no such path");
     if (!str_is(request->method, "GET")) {
         reply_header(&x->reply, "Allow", STR("GET, HEAD"));

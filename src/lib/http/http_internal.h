@@ -167,6 +167,8 @@ bool prefers_chinese(str_t accept_language);
 /* ---- assets.c ---- */
 /* Answers a path outside the routes from the portal; false: not found. Sets x->from_asset. */
 bool asset_serve(struct exchange *x);
+/* An embedded file of exactly this path (the contracts lie under paths of the server). */
+bool asset_is_there(const struct exchange *x);
 
 /* ---- stream.c ---- */
 struct stream_hub {
