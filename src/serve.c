@@ -19,9 +19,10 @@
 #include "server.h"
 
 const struct route_table *const all_routes[] = {
-    &system_routes,    &account_routes,     &store_routes,       &catalog_routes,
-    &order_routes,     &evidence_routes,    &admin_users_routes, &admin_orders_routes,
-    &if2_token_routes, &if2_product_routes, &if2_order_routes,
+    &system_routes,      &account_routes,     &store_routes,        &catalog_routes,
+    &order_routes,       &cart_routes,        &service_routes,      &delivery_routes,
+    &evidence_routes,    &admin_users_routes, &admin_orders_routes, &if2_token_routes,
+    &if2_product_routes, &if2_order_routes,
 };
 const int all_route_count = (int)(sizeof(all_routes) / sizeof(all_routes[0]));
 

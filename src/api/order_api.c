@@ -41,14 +41,6 @@ static err_t view_load(struct ctx *ctx, const struct order *parent, struct view 
     return store_find_many(ctx, stores, v->child_count, &v->stores, &v->store_count);
 }
 
-static str_t store_name(const struct store *stores, size_t count, ref_t id)
-{
-    for (size_t i = 0; i < count; i++)
-        if (ref_is(stores[i].m.id, id))
-            return stores[i].name;
-    return STR("");
-}
-
 static void write_refund(struct jw *w, const struct view *v, const struct order_item *item)
 {
     jw_key(w, "refund");
@@ -68,15 +60,6 @@ static void write_refund(struct jw *w, const struct view *v, const struct order_
     jw_null(w);
 }
 
-static void write_text_or_null(struct jw *w, const char *key, str_t text)
-{
-    jw_key(w, key);
-    if (text.len)
-        jw_text(w, text);
-    else
-        jw_null(w);
-}
-
 static void write_item(struct jw *w, const struct view *v, const struct order_item *item)
 {
     const struct instance *instance = NULL;
@@ -91,7 +74,7 @@ static void write_item(struct jw *w, const struct view *v, const struct order_it
     jw_put_text(w, "product_name", item->product_name);
     jw_put_ref(w, "sku_id", "sku", item->sku_id);
     jw_put_text(w, "charge_mode", str_of(names_of(&charge_mode_names, item->charge_mode)));
-    write_text_or_null(w, "term", item->term);
+    jw_put_text_or_null(w, "term", item->term);
     jw_put_text(w, "region_code", item->region_code);
     jw_put_int(w, "quantity", item->quantity);
     jw_key(w, "unit_price");
@@ -105,8 +88,9 @@ static void write_item(struct jw *w, const struct view *v, const struct order_it
     jw_key(w, "specs");
     jw_raw(w, item->specs.len ? item->specs : STR("[]"));
     jw_put_ref(w, "instance_id", "ins", item->instance_id);
-    jw_put_text(w, "instance_state", str_of(instance ? names_of(&instance_state_names, instance->m.state) : ""));
-    write_text_or_null(w, "error", instance ? instance->error : STR(""));
+    jw_put_text(w, "instance_state",
+                str_of(instance ? names_of(&instance_state_names, instance->m.state) : ""));
+    jw_put_text_or_null(w, "error", instance ? instance->error : STR(""));
     write_refund(w, v, item);
     jw_end_object(w);
 }
@@ -128,7 +112,7 @@ static void write_sync(struct jw *w, const struct order *child, const struct job
     jw_object(w);
     jw_put_text(w, "state", str_of(sync_state(child, job, found)));
     jw_put_int(w, "attempts", found ? job->attempts : 0);
-    write_text_or_null(w, "last_error", found ? job->last_error : STR(""));
+    jw_put_text_or_null(w, "last_error", found ? job->last_error : STR(""));
     jw_put_utc(w, "next_at", found && job->state == JOB_PENDING ? job->due_at : (utc_t){0});
     jw_put_utc(w, "acknowledged_at", child->acknowledged_at);
     jw_end_object(w);
@@ -162,8 +146,8 @@ static void write_child(struct ctx *ctx, struct jw *w, const struct view *v, siz
     jw_object(w);
     write_head(ctx, w, child);
     jw_put_ref(w, "store_id", "sto", child->store_id);
-    jw_put_text(w, "store_name", store_name(v->stores, v->store_count, child->store_id));
-    write_text_or_null(w, "external_order_id", child->external_order_id);
+    jw_put_text(w, "store_name", api_store_name(v->stores, v->store_count, child->store_id));
+    jw_put_text_or_null(w, "external_order_id", child->external_order_id);
     write_sync(w, child, &v->jobs[index], v->job_found[index]);
     jw_key(w, "items");
     jw_array(w);
@@ -200,12 +184,15 @@ static void write_actions(struct ctx *ctx, struct jw *w, const struct view *v)
         int state = v->children[i].m.state;
         bool live = state == ORDER_ACCEPTING || state == ORDER_PROVISIONING;
         for (size_t k = 0; live && k < v->item_count; k++)
-            cancel = cancel || (ref_is(v->items[k].order_id, v->children[i].m.id) &&
-                                (v->items[k].m.state == ITEM_PENDING || v->items[k].m.state == ITEM_PROVISIONING));
+            cancel =
+                cancel ||
+                (ref_is(v->items[k].order_id, v->children[i].m.id) &&
+                 (v->items[k].m.state == ITEM_PENDING || v->items[k].m.state == ITEM_PROVISIONING));
     }
     jw_key(w, "actions");
     jw_array(w);
-    if (v->parent.m.state == ORDER_PENDING_PAYMENT && permission_allowed(PERM_ORDER_PAY, &ctx->actor))
+    if (v->parent.m.state == ORDER_PENDING_PAYMENT &&
+        permission_allowed(PERM_ORDER_PAY, &ctx->actor))
         jw_text(w, STR("pay"));
     if (cancel && permission_allowed(PERM_ORDER_CANCEL, &ctx->actor))
         jw_text(w, STR("cancel"));
@@ -283,8 +270,7 @@ static err_t post_order(struct ctx *ctx, const struct request *request, struct r
     TRY(order_submit_whole(ctx, request->input, &made));
     reply->status = 201;
     str_t id = ref_text(ctx->arena, "ord", made.parent.m.id);
-    reply_header(reply, "Location",
-                 str_printf(ctx->arena, "/api/v1/orders/" STR_FMT, STR_ARG(id)));
+    reply_header(reply, "Location", str_printf(ctx->arena, "/api/v1/orders/" STR_FMT, STR_ARG(id)));
     reply_made(ctx, reply, &made);
     return OK;
 }
@@ -331,7 +317,8 @@ static err_t post_cancel(struct ctx *ctx, const struct request *request, struct 
     ref_t *items = NEW_ARRAY(ctx, ref_t, body->item_count + 1);
     for (size_t i = 0; i < body->item_count; i++)
         if (!ref_read(body->item_ids[i], "itm", &items[i]))
-            return refuse_field(ctx, str_printf(ctx->arena, "/item_ids/%zu", i), "bad_format", "not an item id");
+            return refuse_field(ctx, str_printf(ctx->arena, "/item_ids/%zu", i), "bad_format",
+                                "not an item id");
     cancel.items = items;
     struct order parent = {0};
     TRY(order_cancel(ctx, &cancel, &parent));
@@ -368,7 +355,8 @@ static err_t get_timeline(struct ctx *ctx, const struct request *request, struct
     return api_reply_events(ctx, reply, &page, (uint64_t)root.value);
 }
 
-static err_t read_filter(struct ctx *ctx, const struct request *request, struct order_filter *f, uint64_t *out_hash)
+static err_t read_filter(struct ctx *ctx, const struct request *request, struct order_filter *f,
+                         uint64_t *out_hash)
 {
     int64_t limit, tie;
     str_t state = request_query(request, "state"), since = request_query(request, "created_gte");
@@ -382,8 +370,8 @@ static err_t read_filter(struct ctx *ctx, const struct request *request, struct 
         return refuse_field(ctx, STR("/query/state"), "not_in_list", "no such state");
     if (since.len && !utc_read(since, &f->created_gte))
         return refuse_field(ctx, STR("/query/created_gte"), "bad_format", "RFC 3339 expected");
-    *out_hash = str_hash(str_printf(ctx->arena, "%d|" STR_FMT "|%" PRId64 "|%" PRId64, f->state, STR_ARG(f->q),
-                                    f->created_gte.ms, f->org.value));
+    *out_hash = str_hash(str_printf(ctx->arena, "%d|" STR_FMT "|%" PRId64 "|%" PRId64, f->state,
+                                    STR_ARG(f->q), f->created_gte.ms, f->org.value));
     str_t cursor = request_query(request, "cursor");
     if (cursor.len)
         TRY(cursor_read(ctx, cursor, *out_hash, &f->before.value, &tie));
@@ -442,330 +430,20 @@ static err_t get_all_orders(struct ctx *ctx, const struct request *request, stru
     return reply_list(ctx, reply, &f, hash);
 }
 
-/* ---- cart ---- */
-static const char *cart_problem(struct ctx *ctx, const struct sku *sku, const struct store *store, int32_t quantity)
-{
-    if (catalog_can_order(ctx, sku, store, quantity, STR("/quantity")) == OK)
-        return NULL;
-    const char *reason = ctx->problem.error_count ? ctx->problem.errors[0].code : ctx->problem.reason;
-    problem_clear(ctx);
-    return reason;
-}
-
-struct cart_view {
-    struct cart_line *lines;
-    struct sku *skus;
-    struct store *stores;
-    size_t line_count, sku_count, store_count;
-};
-
-static err_t cart_load(struct ctx *ctx, struct cart_view *v)
-{
-    TRY(cart_lines(ctx, &v->lines, &v->line_count));
-    int64_t *ids = NEW_ARRAY(ctx, int64_t, v->line_count + 1), *stores = NEW_ARRAY(ctx, int64_t, v->line_count + 1);
-    for (size_t i = 0; i < v->line_count; i++)
-        ids[i] = v->lines[i].sku_id.value;
-    TRY(catalog_skus(ctx, ids, v->line_count, &v->skus, &v->sku_count));
-    for (size_t i = 0; i < v->sku_count; i++)
-        stores[i] = v->skus[i].store_id.value;
-    return store_find_many(ctx, stores, v->sku_count, &v->stores, &v->store_count);
-}
-
-static err_t write_cart_line(struct ctx *ctx, struct jw *w, const struct cart_view *v, const struct cart_line *line,
-                             money_t *inout_total)
-{
-    const struct sku *sku = NULL;
-    const struct store *store = NULL;
-    for (size_t i = 0; i < v->sku_count; i++)
-        if (ref_is(v->skus[i].id, line->sku_id))
-            sku = &v->skus[i];
-    for (size_t i = 0; sku && i < v->store_count; i++)
-        if (ref_is(v->stores[i].m.id, sku->store_id))
-            store = &v->stores[i];
-    if (!sku || !store)
-        return OK; /* no longer on offer and unknown: not shown, cleared with the cart */
-    struct line_price price = {0};
-    TRY(catalog_price(ctx, sku, line->quantity, &price));
-    const char *problem = cart_problem(ctx, sku, store, line->quantity);
-    jw_object(w);
-    jw_put_ref(w, "line_id", "crt", line->id);
-    jw_put_ref(w, "sku_id", "sku", line->sku_id);
-    jw_put_int(w, "quantity", line->quantity);
-    jw_put_ref(w, "product_id", "prd", sku->product_id);
-    jw_put_text(w, "product_name", sku->product_name);
-    jw_put_ref(w, "store_id", "sto", sku->store_id);
-    jw_put_text(w, "store_name", store->name);
-    jw_put_text(w, "region_code", sku->region_code);
-    jw_put_text(w, "charge_mode", str_of(names_of(&charge_mode_names, sku->charge_mode)));
-    write_text_or_null(w, "term", sku->term);
-    jw_key(w, "unit_price");
-    jw_price(w, sku->unit_price);
-    jw_put_text(w, "price_unit", str_of(names_of(&price_unit_names, sku->price_unit)));
-    jw_put_int(w, "payable_fen", price.payable.fen);
-    jw_put_int(w, "stock_available", sku->stock_available);
-    jw_put_int(w, "min_qty", sku->min_qty);
-    jw_put_int(w, "max_qty", sku->max_qty);
-    write_text_or_null(w, "problem", str_of(problem));
-    jw_end_object(w);
-    if (!problem && !money_add(*inout_total, price.payable, inout_total))
-        return refuse(ctx, ERR_INPUT, "out_of_range", "the amount is too large");
-    return OK;
-}
-
-static err_t get_cart(struct ctx *ctx, const struct request *request, struct reply *reply)
-{
-    struct cart_view v = {0};
-    struct jw *w = &reply->json;
-    money_t total = {0};
-    (void)request;
-    TRY(cart_load(ctx, &v));
-    jw_object(w);
-    jw_key(w, "lines");
-    jw_array(w);
-    for (size_t i = 0; i < v.line_count; i++)
-        TRY(write_cart_line(ctx, w, &v, &v.lines[i], &total));
-    jw_end_array(w);
-    jw_put_int(w, "payable_fen", total.fen);
-    jw_end_object(w);
-    return OK;
-}
-
-struct cart_body {
-    int32_t quantity;
-};
-static const struct field cart_fields[] = {FIELD(struct cart_body, quantity, 0, 100000, FIELD_REQUIRED)};
-static const struct shape cart_shape = SHAPE(struct cart_body, cart_fields);
-
-static err_t put_cart_line(struct ctx *ctx, const struct request *request, struct reply *reply)
-{
-    const struct cart_body *body = request->input;
-    struct sku sku = {0};
-    ref_t id;
-    TRY(request_ref(ctx, request, 0, "sku", &id));
-    if (body->quantity > 0)
-        TRY(catalog_sku(ctx, id, &sku));
-    TRY(cart_set(ctx, id, body->quantity));
-    return get_cart(ctx, request, reply);
-}
-
-static err_t delete_cart_line(struct ctx *ctx, const struct request *request, struct reply *reply)
-{
-    ref_t id;
-    TRY(request_ref(ctx, request, 0, "sku", &id));
-    TRY(cart_set(ctx, id, 0));
-    return get_cart(ctx, request, reply);
-}
-
-static err_t delete_cart(struct ctx *ctx, const struct request *request, struct reply *reply)
-{
-    TRY(cart_clear(ctx));
-    return get_cart(ctx, request, reply);
-}
-
-/* ---- services ---- */
-struct service_view {
-    struct instance *instances;
-    struct order_item *items;
-    struct store *stores;
-    struct catalog_code *regions;
-    size_t count, item_count, store_count, region_count;
-};
-
-static err_t services_load(struct ctx *ctx, struct service_view *v)
-{
-    int64_t *orders = NEW_ARRAY(ctx, int64_t, v->count + 1), *stores = NEW_ARRAY(ctx, int64_t, v->count + 1);
-    for (size_t i = 0; i < v->count; i++) {
-        orders[i] = v->instances[i].order_id.value;
-        stores[i] = v->instances[i].store_id.value;
-    }
-    TRY(order_items(ctx, orders, v->count, &v->items, &v->item_count));
-    TRY(catalog_codes(ctx, CODE_REGION, &v->regions, &v->region_count));
-    return store_find_many(ctx, stores, v->count, &v->stores, &v->store_count);
-}
-
-static str_t region_name(const struct service_view *v, str_t code)
-{
-    for (size_t i = 0; i < v->region_count; i++)
-        if (str_eq(v->regions[i].code, code))
-            return v->regions[i].name_zh;
-    return code;
-}
-
-static void write_service(struct jw *w, const struct service_view *v, const struct instance *instance)
-{
-    const struct order_item *item = NULL;
-    for (size_t i = 0; i < v->item_count; i++)
-        if (ref_is(v->items[i].m.id, instance->item_id))
-            item = &v->items[i];
-    ENSURE(item != NULL);
-    jw_object(w);
-    jw_put_ref(w, "instance_id", "ins", instance->m.id);
-    jw_put_text(w, "state", str_of(names_of(&instance_state_names, instance->m.state)));
-    jw_put_text(w, "product_name", item->product_name);
-    jw_put_ref(w, "product_id", "prd", item->product_id);
-    jw_put_text(w, "store_name", store_name(v->stores, v->store_count, instance->store_id));
-    jw_put_ref(w, "store_id", "sto", instance->store_id);
-    jw_put_ref(w, "order_id", "ord", instance->parent_id);
-    jw_put_ref(w, "item_id", "itm", instance->item_id);
-    jw_put_text(w, "region_code", item->region_code);
-    write_text_or_null(w, "region_name", region_name(v, item->region_code));
-    jw_put_text(w, "charge_mode", str_of(names_of(&charge_mode_names, item->charge_mode)));
-    write_text_or_null(w, "term", item->term);
-    jw_put_int(w, "quantity", item->quantity);
-    jw_key(w, "specs");
-    jw_raw(w, item->specs.len ? item->specs : STR("[]"));
-    jw_key(w, "units");
-    jw_raw(w, instance->units.len ? instance->units : STR("[]"));
-    jw_put_utc(w, "started_at", instance->started_at);
-    jw_put_utc(w, "expires_at", instance->expires_at);
-    write_text_or_null(w, "tool_url", instance->tool_url);
-    jw_put_ref(w, "last_event_id", "evt", instance->m.last_event_id);
-    jw_end_object(w);
-}
-
-static err_t get_services(struct ctx *ctx, const struct request *request, struct reply *reply)
-{
-    struct service_view v = {0};
-    int64_t limit, before = 0, tie;
-    int32_t state = 0;
-    str_t wanted = request_query(request, "state"), cursor = request_query(request, "cursor");
-    TRY(request_known_query(ctx, request, "state limit cursor"));
-    TRY(request_query_int(ctx, request, "limit", 1, 200, 50, &limit));
-    if (wanted.len && !names_find(&instance_state_names, wanted, &state))
-        return refuse_field(ctx, STR("/query/state"), "not_in_list", "no such state");
-    uint64_t hash = (uint64_t)state + 77;
-    if (cursor.len)
-        TRY(cursor_read(ctx, cursor, hash, &before, &tie));
-    TRY(order_services(ctx, ctx->actor.org_id, state, (ref_t){before}, (int)limit + 1, &v.instances, &v.count));
-    bool more = v.count > (size_t)limit;
-    if (more)
-        v.count = (size_t)limit;
-    TRY(services_load(ctx, &v));
-    struct jw *w = &reply->json;
-    jw_object(w);
-    jw_key(w, "data");
-    jw_array(w);
-    for (size_t i = 0; i < v.count; i++)
-        write_service(w, &v, &v.instances[i]);
-    jw_end_array(w);
-    jw_key(w, "next_cursor");
-    if (more)
-        jw_text(w, cursor_make(ctx, v.instances[v.count - 1].m.id.value, 0, hash));
-    else
-        jw_null(w);
-    jw_end_object(w);
-    return OK;
-}
-
-static err_t get_service(struct ctx *ctx, const struct request *request, struct reply *reply)
-{
-    struct service_view v = {.count = 1};
-    ref_t id;
-    TRY(request_ref(ctx, request, 0, "ins", &id));
-    v.instances = NEW(ctx, struct instance);
-    TRY(order_instance(ctx, id, v.instances));
-    if (!ref_is(v.instances->buyer_org_id, ctx->actor.org_id))
-        return refuse(ctx, ERR_NOT_FOUND, "not_found", "no such service");
-    TRY(services_load(ctx, &v));
-    write_service(&reply->json, &v, v.instances);
-    reply_etag(ctx, reply, v.instances->m.version);
-    return OK;
-}
-
-/* ---- operator: deliveries to scheduling platforms ---- */
-static const char *const delivery_states[] = {NULL, "pending", "in_flight", "delivered", "dead"};
-static const struct names delivery_state_names = NAMES(delivery_states);
-
-static void write_delivery(struct jw *w, const struct job *job)
-{
-    jw_object(w);
-    jw_put_ref(w, "delivery_id", "dlv", job->id);
-    jw_put_ref(w, "order_id", "ord", job->subject);
-    bool waiting = job->state == JOB_PENDING && job->attempts > 0;
-    jw_put_text(w, "state", waiting ? STR("retry_wait") : str_of(names_of(&delivery_state_names, job->state)));
-    jw_put_int(w, "attempts", job->attempts);
-    write_text_or_null(w, "last_error", job->last_error);
-    jw_put_utc(w, "due_at", job->due_at);
-    jw_put_utc(w, "created_at", job->created_at);
-    jw_key(w, "message");
-    jw_raw(w, job->payload.len ? job->payload : STR("{}"));
-    jw_end_object(w);
-}
-
-static err_t get_deliveries(struct ctx *ctx, const struct request *request, struct reply *reply)
-{
-    struct job *jobs;
-    size_t count;
-    int64_t limit, before = 0, tie;
-    int32_t state = 0;
-    str_t wanted = request_query(request, "state"), cursor = request_query(request, "cursor");
-    TRY(request_known_query(ctx, request, "state limit cursor"));
-    TRY(request_query_int(ctx, request, "limit", 1, 200, 50, &limit));
-    if (str_is(wanted, "retry_wait"))
-        state = JOB_PENDING;
-    else if (wanted.len && !names_find(&delivery_state_names, wanted, &state))
-        return refuse_field(ctx, STR("/query/state"), "not_in_list", "no such state");
-    uint64_t hash = str_hash(str_printf(ctx->arena, "deliveries " STR_FMT, STR_ARG(wanted)));
-    if (cursor.len)
-        TRY(cursor_read(ctx, cursor, hash, &before, &tie));
-    TRY(job_list(ctx, JOB_ORDER_DELIVERY, state, (ref_t){before}, (int)limit + 1, &jobs, &count));
-    bool more = count > (size_t)limit;
-    if (more)
-        count = (size_t)limit;
-    struct jw *w = &reply->json;
-    jw_object(w);
-    jw_key(w, "data");
-    jw_array(w);
-    /* What was never tried waits for no retry; such a page may hold less than asked for. */
-    bool tried_only = str_is(wanted, "retry_wait");
-    for (size_t i = 0; i < count; i++)
-        if (!tried_only || jobs[i].attempts > 0)
-            write_delivery(w, &jobs[i]);
-    jw_end_array(w);
-    jw_key(w, "next_cursor");
-    if (more)
-        jw_text(w, cursor_make(ctx, jobs[count - 1].id.value, 0, hash));
-    else
-        jw_null(w);
-    jw_end_object(w);
-    return OK;
-}
-
-static err_t post_delivery_retry(struct ctx *ctx, const struct request *request, struct reply *reply)
-{
-    struct job job = {0};
-    ref_t id;
-    TRY(request_ref(ctx, request, 0, "dlv", &id));
-    TRY(job_load(ctx, id, &job));
-    if (job.kind != JOB_ORDER_DELIVERY)
-        return refuse(ctx, ERR_NOT_FOUND, "not_found", "no such delivery");
-    if (job.state == JOB_DONE)
-        return refuse(ctx, ERR_STATE, "illegal_transition", "it was delivered");
-    TRY(job_revive(ctx, id));
-    TRY(job_load(ctx, id, &job));
-    write_delivery(&reply->json, &job);
-    return OK;
-}
-
 static const struct route routes[] = {
-    {"GET", "/api/v1/cart", PERM_ORDER_CREATE, TX_READ, NULL, get_cart, 0},
-    {"PUT", "/api/v1/cart/lines/{id}", PERM_ORDER_CREATE, TX_WRITE, &cart_shape, put_cart_line, 0},
-    {"DELETE", "/api/v1/cart/lines/{id}", PERM_ORDER_CREATE, TX_WRITE, NULL, delete_cart_line, 0},
-    {"DELETE", "/api/v1/cart", PERM_ORDER_CREATE, TX_WRITE, NULL, delete_cart, 0},
-    {"POST", "/api/v1/orders", PERM_ORDER_CREATE, TX_WRITE, &order_submit_shape, post_order, ROUTE_KEY_REQUIRED},
+    {"POST", "/api/v1/orders", PERM_ORDER_CREATE, TX_WRITE, &order_submit_shape, post_order,
+     ROUTE_KEY_REQUIRED},
     {"GET", "/api/v1/orders", PERM_ORDER_READ, TX_READ, NULL, get_orders, 0},
     {"GET", "/api/v1/orders/{id}", PERM_ORDER_READ, TX_READ, NULL, get_order, 0},
     {"GET", "/api/v1/orders/{id}/timeline", PERM_ORDER_READ, TX_READ, NULL, get_timeline, 0},
-    {"POST", "/api/v1/orders/{id}/pay", PERM_ORDER_PAY, TX_WRITE, &pay_shape, post_pay, ROUTE_KEY_REQUIRED},
-    {"POST", "/api/v1/orders/{id}/cancel", PERM_ORDER_CANCEL, TX_WRITE, &cancel_shape, post_cancel, ROUTE_KEY_REQUIRED},
-    {"GET", "/api/v1/services", PERM_SERVICE_READ, TX_READ, NULL, get_services, 0},
-    {"GET", "/api/v1/services/{id}", PERM_SERVICE_READ, TX_READ, NULL, get_service, 0},
+    {"POST", "/api/v1/orders/{id}/pay", PERM_ORDER_PAY, TX_WRITE, &pay_shape, post_pay,
+     ROUTE_KEY_REQUIRED},
+    {"POST", "/api/v1/orders/{id}/cancel", PERM_ORDER_CANCEL, TX_WRITE, &cancel_shape, post_cancel,
+     ROUTE_KEY_REQUIRED},
 };
 const struct route_table order_routes = ROUTES(routes);
 
 static const struct route admin_routes[] = {
     {"GET", "/api/v1/admin/orders", PERM_ADMIN_READ, TX_READ, NULL, get_all_orders, 0},
-    {"GET", "/api/v1/admin/deliveries", PERM_ADMIN_READ, TX_READ, NULL, get_deliveries, 0},
-    {"POST", "/api/v1/admin/deliveries/{id}/retry", PERM_ADMIN_SYNC, TX_WRITE, NULL, post_delivery_retry, 0},
 };
 const struct route_table admin_orders_routes = ROUTES(admin_routes);

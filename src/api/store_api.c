@@ -54,6 +54,14 @@ static err_t check_url(struct ctx *ctx, str_t url)
     return refuse_field(ctx, STR("/if2_base_url"), "bad_format", "https:// is required here");
 }
 
+str_t api_store_name(const struct store *stores, size_t count, ref_t id)
+{
+    for (size_t i = 0; i < count; i++)
+        if (ref_is(stores[i].m.id, id))
+            return stores[i].name;
+    return STR("");
+}
+
 /* ---- application ---- */
 static err_t post_store(struct ctx *ctx, const struct request *request, struct reply *reply)
 {

@@ -58,15 +58,15 @@ err_t job_cancel(struct ctx *ctx, int kind, ref_t subject)
     "(lane_id = 0 OR NOT EXISTS (SELECT 1 FROM job_row e WHERE e.lane_id = j.lane_id AND " \
     "e.lane_id > 0 AND e.status IN (1, 2) AND e.id < j.id)) "
 
-/* Two walks along an index each, which end at the limit: one over both would sort all that is due. */
+/* Two walks along an index each, which end at the limit: one over both would sort all that is due.
+ */
 static err_t find_due(struct ctx *ctx, int kind, int limit, struct job **out, size_t *out_count)
 {
     struct job *left, *pending;
     size_t left_count, pending_count;
     TRY(db_all(ctx,
-               JOB_SELECT
-               "WHERE kind = $1 AND status = 2 AND lease_until <= $2 AND " JOB_NOT_BEHIND
-               "ORDER BY lease_until, id LIMIT $3",
+               JOB_SELECT "WHERE kind = $1 AND status = 2 AND lease_until <= $2 AND " JOB_NOT_BEHIND
+                          "ORDER BY lease_until, id LIMIT $3",
                ARGS(A((int32_t)kind), A(ctx->now), A((int32_t)limit)), &job_shape, &left,
                &left_count));
     TRY(db_all(ctx,

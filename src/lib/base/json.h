@@ -60,6 +60,8 @@ void jw_price(struct jw *w, price_t price);
 void jw_rate(struct jw *w, rate_t rate);
 /* key and value in one call */
 void jw_put_text(struct jw *w, const char *key, str_t text);
+/* An empty text is written as null. */
+void jw_put_text_or_null(struct jw *w, const char *key, str_t text);
 void jw_put_int(struct jw *w, const char *key, int64_t value);
 void jw_put_bool(struct jw *w, const char *key, bool value);
 void jw_put_utc(struct jw *w, const char *key, utc_t at);

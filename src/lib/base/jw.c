@@ -214,3 +214,12 @@ void jw_put_ref(struct jw *w, const char *key, const char *prefix, ref_t id)
     jw_key(w, key);
     jw_ref(w, prefix, id);
 }
+
+void jw_put_text_or_null(struct jw *w, const char *key, str_t text)
+{
+    jw_key(w, key);
+    if (text.len)
+        jw_text(w, text);
+    else
+        jw_null(w);
+}

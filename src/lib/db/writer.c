@@ -162,10 +162,10 @@ static void answer(struct db *db, struct db_piece *piece)
 
 /* ---- SQLite: group commit ---- */
 
-/* Most pieces succeed, and most refusals come before anything was changed: neither needs a savepoint,
- * which costs a copy of every page that a piece touches. So a batch runs without; only when a piece
- * changed something and then refused, the batch is rolled back and run again with a savepoint for
- * each piece, and so are the next few, since such refusals come in swarms. */
+/* Most pieces succeed, and most refusals come before anything was changed: neither needs a
+ * savepoint, which costs a copy of every page that a piece touches. So a batch runs without; only
+ * when a piece changed something and then refused, the batch is rolled back and run again with a
+ * savepoint for each piece, and so are the next few, since such refusals come in swarms. */
 struct batch {
     struct db_piece piece[DB_BATCH_MAX];
     struct ctx *member[DB_BATCH_MAX];
