@@ -2,7 +2,8 @@
 /* What a benchmark needs from inside a platform's data folder (nothing else may run on it
  * meanwhile): `fill N` stores N paid orders through the same rules as any order and leaves nothing
  * for the workers to catch up with; `ceiling N` writes the rows of N orders barely; `evidence N`
- * tells N facts; `skus N` prints what may be ordered. */
+ * tells N facts; `skus N` prints what may be ordered and `sessions N` who
+ * may order it. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,21 +42,38 @@ static bool open_platform(struct bench *bench, const char *data_dir, const char 
     return true;
 }
 
-static err_t find_buyer(struct ctx *ctx, void *arg)
+/* Many buyers, since the money of one can only be taken one order after the other. */
+static err_t find_buyer(struct ctx *ctx, struct bench *bench, int number)
 {
-    struct bench *bench = arg;
     struct user user = {0};
     struct membership *of;
+    struct buyer *buyer = &bench->buyers[number];
     size_t count;
     bool found = false;
-    TRY(account_user_by_email(ctx, STR("demo@suanhe.example"), &user, &found));
-    if (!found)
-        return refuse(ctx, ERR_NOT_FOUND, "no_demo_user", "run `suanhe init --demo true` first");
+    struct registration new = {
+        .email = str_printf(ctx->arena, "buyer-%d@bench.example", number),
+        .password = STR("never-used-0"),
+        .name = STR("bench"),
+        .consent_version = STR("1"),
+    };
+    TRY(account_user_by_email(ctx, new.email, &user, &found));
+    if (!found) {
+        TRY(account_register(ctx, &new, STR("none"), &user, &buyer->org));
+        str_t reference = str_printf(ctx->arena, "BENCH-%d", number);
+        TRY(api_credit(ctx, buyer->org, (money_t){1000000000000}, reference, STR("benchmark")));
+    }
     TRY(account_memberships(ctx, user.id, &of, &count));
-    bench->user = user.id;
+    buyer->user = user.id;
     for (size_t i = 0; i < count; i++)
         if (of[i].personal)
-            bench->org = of[i].org_id;
+            buyer->org = of[i].org_id;
+    return OK;
+}
+
+static err_t find_buyers(struct ctx *ctx, void *arg)
+{
+    for (int i = 0; i < BUYERS; i++)
+        TRY(find_buyer(ctx, arg, i));
     return OK;
 }
 
@@ -98,17 +116,28 @@ static err_t find_skus(struct ctx *ctx, void *arg)
     return bench->sku_count ? OK : refuse(ctx, ERR_NOT_FOUND, "no_sku", "nothing can be ordered");
 }
 
-/* Neither money nor stock is to run out. */
+/* The stock is not to run out. */
 static err_t endow(struct ctx *ctx, void *arg)
 {
     struct bench *bench = arg;
     int64_t changed;
-    TRY(db_exec(ctx,
-                "UPDATE catalog_stock SET available = 1000000000, total = 1000000000 WHERE sku_id "
-                "IN ({ids})",
-                ARGS(A_IDS(&bench->skus[0].value, (size_t)bench->sku_count)), &changed));
-    str_t reference = str_printf(ctx->arena, "BENCH-%" PRId64, ctx->now.ms);
-    return api_credit(ctx, bench->org, (money_t){1000000000000}, reference, STR("benchmark"));
+    return db_exec(
+        ctx,
+        "UPDATE catalog_stock SET available = 1000000000, total = 1000000000 WHERE sku_id "
+        "IN ({ids})",
+        ARGS(A_IDS(&bench->skus[0].value, (size_t)bench->sku_count)), &changed);
+}
+
+static err_t open_sessions(struct ctx *ctx, void *arg)
+{
+    struct bench *bench = arg;
+    for (int i = 0; i < BUYERS; i++) {
+        struct session_new made;
+        TRY(account_session_open(ctx, bench->buyers[i].user, STR("bench"), STR("127.0.0.1"),
+                                 &made));
+        printf(STR_FMT " " STR_FMT "\n", STR_ARG(made.token), STR_ARG(made.csrf_token));
+    }
+    return OK;
 }
 
 /* ---- pieces ---- */
@@ -136,8 +165,9 @@ static void start_piece(struct bench *bench, db_work_fn fn, int64_t number)
     piece->bench = bench;
     piece->number = number;
     ctx_init(&piece->ctx, &bench->platform, clock_now());
-    piece->ctx.actor = (struct actor){.user_id = bench->user,
-                                      .org_id = bench->org,
+    const struct buyer *buyer = &bench->buyers[number % BUYERS];
+    piece->ctx.actor = (struct actor){.user_id = buyer->user,
+                                      .org_id = buyer->org,
                                       .org_kind = ORG_CONSUMER,
                                       .roles = ROLE_OWNER};
     sem_wait(&bench->room);
@@ -186,8 +216,8 @@ static err_t tell(struct ctx *ctx, void *arg)
     struct fact fact = {.type = FACT_TRADE_SETTLED,
                         .object_prefix = "ord",
                         .object = id_make(ctx->platform->ids, ctx->now),
-                        .owner_org = piece->bench->org,
-                        .audience = {piece->bench->org},
+                        .owner_org = piece->ctx.actor.org_id,
+                        .audience = {piece->ctx.actor.org_id},
                         .audience_count = 1,
                         .payload = str_from(payload, FACT_BYTES)};
     return evidence_append(ctx, &fact, NULL);
@@ -247,6 +277,10 @@ static int run_command(struct bench *bench, const char *command, int64_t count)
         return print_skus(bench, count);
     if (db_write(&bench->ctx, bench->platform.db, endow, bench) != OK)
         return complain(&bench->ctx, "endow");
+    if (strcmp(command, "sessions") == 0)
+        return db_write(&bench->ctx, bench->platform.db, open_sessions, bench) == OK
+                   ? 0
+                   : complain(&bench->ctx, "sessions");
     if (strcmp(command, "fill") == 0)
         return fill(bench, count);
     if (strcmp(command, "orders") == 0)
@@ -261,15 +295,16 @@ int main(int argc, char **argv)
     static struct bench bench;
     int64_t count = 0;
     if (argc != 5 || !str_to_int(str_of(argv[2]), 1, 100000000, &count)) {
-        fprintf(stderr,
-                "usage: suanhe-bench fill|orders|ceiling|evidence|skus N DATA_DIR DB_URL\n");
+        fprintf(
+            stderr,
+            "usage: suanhe-bench fill|orders|ceiling|evidence|skus|sessions N DATA_DIR DB_URL\n");
         return 2;
     }
     if (!open_platform(&bench, argv[3], argv[4]))
         return 1;
     pthread_mutex_init(&bench.lock, NULL);
     sem_init(&bench.room, 0, IN_FLIGHT);
-    if (db_read(&bench.ctx, bench.platform.db, find_buyer, &bench) != OK ||
+    if (db_write(&bench.ctx, bench.platform.db, find_buyers, &bench) != OK ||
         db_read(&bench.ctx, bench.platform.db, find_skus, &bench) != OK)
         return complain(&bench.ctx, "market");
     int status = run_command(&bench, argv[1], count);

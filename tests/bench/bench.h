@@ -10,13 +10,16 @@
 
 #include "catalog/catalog.h"
 
-enum { IN_FLIGHT = 256, SKUS_MAX = 400 };
+enum { IN_FLIGHT = 256, SKUS_MAX = 400, BUYERS = 256 };
 
 struct ceiling;
+struct buyer {
+    ref_t org, user;
+};
 struct bench {
     struct platform platform;
     struct ctx ctx;
-    ref_t org, user;
+    struct buyer buyers[BUYERS];
     ref_t skus[SKUS_MAX];
     money_t prices[SKUS_MAX];
     int sku_count;
@@ -27,7 +30,7 @@ struct bench {
     const char *reason;
 };
 
-/* One piece of work: its ctx acts for the demo consumer; `number` counts from 0. */
+/* One piece of work: its ctx acts for one of the buyers; `number` counts from 0. */
 struct piece {
     struct bench *bench;
     struct ctx ctx;

@@ -3,6 +3,8 @@
  * same columns, sizes, keys and indexes, written through the same group commit without rules, seals
  * or replies. The tables are copies made from the definitions of the real ones, so they follow
  * every migration; a row that no longer fits its copy fails loudly. */
+#include <inttypes.h>
+
 #include "bench.h"
 
 /* A letter per column: k a new key, p the key made last, c and f the keys of this order's child and
@@ -134,9 +136,11 @@ err_t ceiling_make(struct ctx *ctx, void *arg)
             TRY(copy_table(ctx, shadows[i].table));
     TRY(copy_table(ctx, "catalog_stock"));
     TRY(run(ctx, STR("INSERT INTO bench_catalog_stock SELECT * FROM catalog_stock")));
-    TRY(run(
-        ctx,
-        STR("INSERT INTO bench_ledger_account VALUES (1, 10, 0, 0, 9000000000000000, 0, 0, 1)")));
+    for (int i = 0; i < BUYERS; i++)
+        TRY(run(ctx, str_printf(ctx->arena,
+                                "INSERT INTO bench_ledger_account VALUES (%" PRId64
+                                ", 10, 0, 0, 9000000000000000, 0, 0, 1)",
+                                bench->buyers[i].org.value)));
     bench->ceiling = arena_alloc(bench->ctx.arena, sizeof(struct ceiling));
     for (size_t i = 0; i < SHADOWS; i++)
         bench->ceiling->insert[i] =
@@ -201,7 +205,7 @@ err_t ceiling_order(struct ctx *ctx, void *arg)
     struct piece *piece = arg;
     struct bench *bench = piece->bench;
     ref_t sku = bench->skus[piece->number % bench->sku_count];
-    struct keys keys = {.somebody = bench->org};
+    struct keys keys = {.somebody = ctx->actor.org_id};
     for (size_t i = 0; i < SHADOWS; i++) {
         TRY(insert_row(ctx, bench->ceiling->insert[i].data, shadows[i].row, &keys));
         if (i == 0)
@@ -212,8 +216,8 @@ err_t ceiling_order(struct ctx *ctx, void *arg)
     TRY(db_exec_one(
         ctx,
         "UPDATE bench_ledger_account SET debits_fen = debits_fen + 1, held_fen = held_fen + 1, "
-        "version = version + 1 WHERE owner_id = 1 AND code = 10 AND shard = 0",
-        NO_ARGS));
+        "version = version + 1 WHERE owner_id = $1 AND code = 10 AND shard = 0",
+        ARGS(A(keys.somebody))));
     return db_exec_one(
         ctx,
         "UPDATE bench_catalog_stock SET held = held + 1, prev_item = last_item, last_item = $2 "

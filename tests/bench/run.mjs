@@ -47,8 +47,6 @@ class Site {
     this.port = 0;
     /** @type {import('node:child_process').ChildProcess | undefined} */
     this.server = undefined;
-    this.cookie = '';
-    this.csrf = '';
     this.agent = new Agent({ keepAlive: true });
   }
   get env() {
@@ -57,9 +55,7 @@ class Site {
       SUANHE_AGENT_URL: 'http://127.0.0.1:9' };
   }
   init() {
-    const out = run(join(bin, 'suanhe'), ['init'], this.env);
-    const match = /demo consumer \(shown once\): (\S+)\s+(\S+)/.exec(out);
-    if (match) writeFileSync(join(this.folder, 'demo.txt'), `${match[1]} ${match[2]}`, { mode: 0o600 });
+    run(join(bin, 'suanhe'), ['init'], this.env);
   }
   /** Starts the server; ms until it answered a search. */
   async start() {
@@ -95,14 +91,7 @@ class Site {
     });
   }
   get(/** @type {string} */ path, /** @type {Record<string, string>} */ headers = {}) {
-    return this.call('GET', path, { Cookie: this.cookie, ...headers });
-  }
-  async login() {
-    const [email, password] = readFileSync(join(this.folder, 'demo.txt'), 'utf8').split(' ');
-    const answer = await this.call('POST', '/api/v1/login', { 'Content-Type': 'application/json' }, JSON.stringify({ email, password }));
-    if (answer.status !== 200) throw new Error(`login: ${answer.status} ${answer.text}`);
-    this.cookie = (answer.headers['set-cookie']?.[0] ?? '').split(';')[0] ?? '';
-    this.csrf = JSON.parse(answer.text).csrf_token;
+    return this.call('GET', path, headers);
   }
   /** Resident MiB of the server with its signer. */
   memory() {
@@ -119,10 +108,10 @@ class Site {
   rate(command, count) {
     return Number(this.bench(command, count).trim().split(' ')[1]);
   }
-  /** wrk with 64 keep-alive connections. @param {string} what @param {string} file */
-  load(what, file) {
-    const env = { BENCH_COOKIE: this.cookie, BENCH_CSRF: this.csrf, BENCH_RUN: String(Date.now()) };
-    const args = ['-t', '1', '-c', '64', '-d', `${seconds}s`, '-s', join(root, 'tests/bench/wrk.lua'), `http://127.0.0.1:${this.port}/`, '--', what, file];
+  /** wrk with 64 keep-alive connections. @param {string} what @param {string[]} files */
+  load(what, files) {
+    const env = { BENCH_RUN: String(Date.now()) };
+    const args = ['-t', '1', '-c', '64', '-d', `${seconds}s`, '-s', join(root, 'tests/bench/wrk.lua'), `http://127.0.0.1:${this.port}/`, '--', what, ...files];
     const out = run('wrk', args, env);
     const match = /RESULT (\d+) (\d+) (\d+) (\d+) (\d+)/.exec(out);
     if (!match) throw new Error(out);
@@ -130,9 +119,9 @@ class Site {
     if (errors) say(`${errors} of ${requests} were refused`);
     return { rate: (Number(requests) - Number(errors)) * 1e6 / Number(us), p50: Number(p50) / 1000, p99: Number(p99) / 1000 };
   }
-  /** @param {string} what @param {string} file */
-  loads(what, file) {
-    const all = Array.from({ length: runs }, () => this.load(what, file));
+  /** @param {string} what @param {string[]} files */
+  loads(what, ...files) {
+    const all = Array.from({ length: runs }, () => this.load(what, files));
     return { rate: median(all.map((a) => a.rate)), p50: median(all.map((a) => a.p50)), p99: median(all.map((a) => a.p99)) };
   }
 }
@@ -178,7 +167,6 @@ async function search() {
   const site = new Site('fresh'), file = join(dir, 'queries.txt');
   writeFileSync(file, queries().join('\n') + '\n');
   await site.start();
-  await site.login();
   say(`searching, ${runs} x ${seconds} s`);
   const wrong = (await Promise.all(queries().map((q) => site.get(q)))).filter((a) => a.status !== 200).length;
   if (wrong) throw new Error(`${wrong} queries are refused`);
@@ -202,26 +190,26 @@ async function filled(site) {
   process.stderr.write(`   ${site.bench('fill', orders)}`);
   say('letting the server sign what was stored');
   await site.start();
-  await site.login();
   for (let size = 0; size < orders; await sleep(500)) /* the second line of a checkpoint is its size */
     size = Number((await site.get('/evidence/v1/trade/checkpoint')).text.split('\n')[1] ?? 0);
   await site.stop();
   writeFileSync(mark, '');
 }
 
-/** The time from the answer to an order until its receipt is in hand. @param {Site} site @param {string[]} skus */
-async function receipts(site, skus) {
+/** The time from the answer to an order until its receipt is in hand. @param {Site} site @param {string[]} skus @param {string[]} sessions */
+async function receipts(site, skus, sessions) {
   /** @type {number[]} */
   const waits = [];
   const one = async (/** @type {number} */ n) => {
+    const [token, csrf] = (sessions[n] ?? '').split(' ');
+    const login = { Cookie: `suanhe=${token}`, 'X-CSRF-Token': String(csrf) };
     for (let i = 0; i < 50; i++) {
       const [sku, fen] = (skus[(n * 50 + i) % skus.length] ?? '').split(' ');
       const body = `{"lines":[{"sku_id":"${sku}","quantity":1}],"expected_payable_fen":${fen},"pay_from_balance":true}`;
-      const made = await site.call('POST', '/api/v1/orders', { Cookie: site.cookie, 'X-CSRF-Token': site.csrf, 'Content-Type': 'application/json',
-        'Idempotency-Key': `r-${Date.now()}-${n}-${i}` }, body);
+      const made = await site.call('POST', '/api/v1/orders', { ...login, 'Content-Type': 'application/json', 'Idempotency-Key': `r-${Date.now()}-${n}-${i}` }, body);
       if (made.status !== 201) throw new Error(`order: ${made.status} ${made.text}`);
       const began = performance.now();
-      const receipt = await site.get(`/api/v1/evidence/receipts/${JSON.parse(made.text).last_event_id}`, { Prefer: 'wait=10' });
+      const receipt = await site.get(`/api/v1/evidence/receipts/${JSON.parse(made.text).last_event_id}`, { ...login, Prefer: 'wait=10' });
       if (receipt.status !== 200) throw new Error(`receipt: ${receipt.status} ${receipt.text}`);
       waits.push(performance.now() - began);
     }
@@ -233,22 +221,22 @@ async function receipts(site, skus) {
 /** @param {string} name @param {Site} site @param {string} goal */
 async function ordering(name, site, goal) {
   await filled(site);
-  const file = join(dir, 'skus.txt');
+  const file = join(dir, 'skus.txt'), sessions = join(dir, 'sessions.txt');
   const bare = site.rate('ceiling', Math.min(40000, orders));
   writeFileSync(file, site.bench('skus', 400));
+  writeFileSync(sessions, site.bench('sessions', 1), { mode: 0o600 });
   if (name === 'SQLite') {
     const cold = await site.start();
     row(`cold start, ${whole(orders)} orders stored`, `${whole(cold)} ms`, '500 ms', 'process start to the first answered search');
   } else await site.start();
-  await site.login();
   say(`ordering on ${name}, ${runs} x ${seconds} s`);
-  const made = site.loads('orders', file);
+  const made = site.loads('orders', file, sessions);
   const memory = site.memory();
-  const waits = await receipts(site, readFileSync(file, 'utf8').trim().split('\n'));
+  const waits = await receipts(site, readFileSync(file, 'utf8').trim().split('\n'), readFileSync(sessions, 'utf8').trim().split('\n'));
   await site.stop();
   const after = site.rate('ceiling', Math.min(40000, orders)), ceiling = (bare + after) / 2;
   const what = `${whole(orders)} orders stored`;
-  row(`orders, durable, ${name}`, `${whole(made.rate)}/s`, goal, `wrk, 64 connections, POST /orders of one line paid from balance, ${what}; median of ${runs}`);
+  row(`orders, durable, ${name}`, `${whole(made.rate)}/s`, goal, `wrk, 64 connections, POST /orders of one line paid from balance by 256 buyers, ${what}; median of ${runs}`);
   row('  p50 / p99', `${made.p50.toFixed(1)} / ${made.p99.toFixed(1)} ms`, 'p99 50 ms', 'the same');
   row('  bare ceiling', `${whole(ceiling)}/s`, '', 'the same rows, sizes and indexes into copies of the tables, same group commit, no HTTP; mean before and after');
   row('  share of the ceiling', `${whole(100 * made.rate / ceiling)} %`, '50 %', '');

@@ -232,10 +232,11 @@ static void a_stream_tells_until_it_ends(void **state)
 static void streams_are_counted_per_actor_and_closed_on_stop(void **state)
 {
     struct fixture *f = *state;
-    int fds[4];
+    enum { PER_ACTOR = 16 };
+    int fds[PER_ACTOR];
     const char *request = "GET /api/v1/ticks?max=1000 HTTP/1.1\r\nHost: t\r\n\r\n";
     struct answer got;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < PER_ACTOR; i++) {
         fds[i] = connect_port(http_port(f->server));
         send_bytes(fds[i], request, strlen(request));
         read_answer(fds[i], true, &got);
@@ -245,7 +246,7 @@ static void streams_are_counted_per_actor_and_closed_on_stop(void **state)
     assert_problem(&got, 429, "too_many_streams");
     struct http_stats stats;
     http_stats(f->server, &stats);
-    assert_int_equal(stats.streams, 4);
+    assert_int_equal(stats.streams, PER_ACTOR);
     close(fds[0]); /* left without a word: noticed at the next write */
     for (int i = 0; i < 500 && atomic_load(&stream_closes) == 0; i++) {
         http_wake_streams(f->server);
@@ -253,8 +254,8 @@ static void streams_are_counted_per_actor_and_closed_on_stop(void **state)
     }
     assert_int_equal(atomic_load(&stream_closes), 1);
     restart(f);
-    assert_int_equal(atomic_load(&stream_closes), 4);
-    for (int i = 1; i < 4; i++)
+    assert_int_equal(atomic_load(&stream_closes), PER_ACTOR);
+    for (int i = 1; i < PER_ACTOR; i++)
         close(fds[i]);
 }
 
