@@ -184,7 +184,7 @@ void *arena_grow(struct arena *arena, void *old, size_t old_bytes, size_t new_by
         }
     }
     void *start = arena_alloc_raw(arena, new_bytes);
-    if (old_bytes > 0)
+    if (old != NULL && old_bytes > 0)
         memcpy(start, old, old_bytes);
     return start;
 }

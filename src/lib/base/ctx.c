@@ -46,6 +46,10 @@ record(struct ctx *ctx, struct problem header, const char *format, va_list args)
     problem->extension = (str_t){0};
 }
 
+#undef refuse /* what the analyser is told of them is for callers */
+#undef refuse_field
+#undef refuse_status
+
 err_t refuse(struct ctx *ctx, err_t code, const char *reason, const char *detail, ...)
 {
     va_list args;

@@ -292,7 +292,8 @@ static void print_real(struct jw *w, double real)
     for (int precision = 1; precision <= 17; precision++) {
         snprintf(text, sizeof text, "%.*g", precision, real);
         double back = strtod(text, NULL);
-        if (memcmp(&back, &real, sizeof real) == 0)
+        /* the same bits: NaN is never parsed, and -0.0 stays -0.0 */
+        if (memcmp(&back, &real, sizeof real) == 0) // NOLINT
             break;
     }
     jw_raw(w, str_of(text));

@@ -66,7 +66,7 @@ static const struct http_asset *find_asset(const struct http_options *options, s
 static void borrow(struct exchange *x, const void *data, size_t len)
 {
     /* The reply only reads its body, which lives as long as the program. */
-    x->reply.body.data = (char *)(uintptr_t)data;
+    memcpy(&x->reply.body.data, &data, sizeof data);
     x->reply.body.len = len;
 }
 

@@ -43,6 +43,7 @@ static void window_put(struct reply_window *window, uint64_t hash, int64_t row)
 
 static void window_alloc(struct reply_window *window, size_t capacity)
 {
+    ENSURE(capacity > 0);
     window->capacity = capacity;
     window->used = 0;
     window->hashes = calloc(capacity, sizeof *window->hashes);
