@@ -130,7 +130,8 @@ const common = [
   'unauthenticated', 'invalid_token', 'permission_denied', 'insufficient_scope', 'csrf_failed', 'not_found', 'method_not_allowed',
   'invalid_request', 'validation_failed', 'invalid_query', 'invalid_path', 'invalid_if_match', 'unsupported_media_type', 'body_too_large',
   'body_not_allowed', 'idempotency_key_missing', 'idempotency_key_invalid', 'idempotency_key_reused', 'idempotency_in_progress',
-  'precondition_required', 'version_mismatch', 'concurrent_change', 'throttled', 'server_busy', 'server_stopping',
+  'precondition_required', 'version_mismatch', 'concurrent_change', 'throttled', 'server_busy', 'server_stopping', 'storage_failed', 'disk_full',
+  'database_unavailable',
 ];
 
 /** A request that was accepted must be one that the text allows. @param {{validate: ReturnType<typeof validators>, operation: Operation, where: string, report: Report}} scene @param {Exchange} exchange */

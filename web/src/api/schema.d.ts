@@ -1529,7 +1529,7 @@ export interface components {
                 sku_id: components["schemas"]["Id"];
                 quantity: number;
                 config?: {
-                    [key: string]: string;
+                    [key: string]: unknown;
                 };
             }[];
             /** Format: int64 */
