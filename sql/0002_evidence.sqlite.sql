@@ -1,8 +1,10 @@
 -- Facts. evidence_entry is insert-only; only a payload (its salt within) may be erased. position is dense over all
--- logs and the cursor of every reader. Full tiles are rows and name the position of their first entry (level 0).
+-- logs and epochs and the cursor of every reader; log_index begins anew with each epoch of its log. Full tiles are
+-- rows and name the position of their first entry (level 0).
 CREATE TABLE evidence_entry (
     position KEY,
     log INT NOT NULL CHECK (log BETWEEN 1 AND 4),
+    epoch INT NOT NULL CHECK (epoch >= 1),
     log_index INT NOT NULL CHECK (log_index >= 0),
     event_id INT NOT NULL UNIQUE,
     root_id INT NOT NULL,
@@ -23,8 +25,8 @@ BEGIN
     SELECT RAISE(ABORT, 'evidence_entry is insert-only');
 END;
 CREATE TRIGGER evidence_entry_still BEFORE UPDATE ON evidence_entry
-WHEN NEW.payload IS NOT NULL OR NEW.position <> OLD.position OR NEW.log <> OLD.log OR NEW.log_index <> OLD.log_index
-    OR NEW.event_id <> OLD.event_id OR NEW.root_id <> OLD.root_id OR NEW.type <> OLD.type
+WHEN NEW.payload IS NOT NULL OR NEW.position <> OLD.position OR NEW.log <> OLD.log OR NEW.epoch <> OLD.epoch
+    OR NEW.log_index <> OLD.log_index OR NEW.event_id <> OLD.event_id OR NEW.root_id <> OLD.root_id OR NEW.type <> OLD.type
     OR NEW.object_id <> OLD.object_id OR NEW.object_text <> OLD.object_text OR NEW.owner_org_id <> OLD.owner_org_id
     OR NEW.actor_kind <> OLD.actor_kind OR NEW.actor_id <> OLD.actor_id OR NEW.audience <> OLD.audience
     OR NEW.time_ms <> OLD.time_ms OR NEW.entry <> OLD.entry OR NEW.leaf <> OLD.leaf
@@ -32,7 +34,19 @@ BEGIN
     SELECT RAISE(ABORT, 'of evidence_entry only a payload may be erased');
 END;
 
--- The newest leaf of each object in its log: what the next entry of the object names as its predecessor.
+-- How an epoch of a log ended and which followed it, when an older copy of the database had to go on. Epoch 1 needs no
+-- row; the newest epoch is the greatest opened. covered_size: how many entries of the ended epoch a head of it covers.
+CREATE TABLE evidence_epoch (
+    log INT NOT NULL CHECK (log BETWEEN 1 AND 4),
+    epoch INT NOT NULL CHECK (epoch > closed_epoch),
+    first_position INT NOT NULL,
+    closed_epoch INT NOT NULL CHECK (closed_epoch >= 1),
+    closed_size INT NOT NULL CHECK (closed_size >= 0),
+    covered_size INT NOT NULL CHECK (covered_size BETWEEN 0 AND closed_size),
+    PRIMARY KEY (log, epoch)
+) WITHOUT ROWID;
+
+-- The newest leaf of each object in its log, over all epochs: what the next entry of the object names as its predecessor.
 CREATE TABLE evidence_object (
     object_id INT NOT NULL,
     log INT NOT NULL,
@@ -42,29 +56,34 @@ CREATE TABLE evidence_object (
 
 CREATE TABLE evidence_tile (
     log INT NOT NULL,
+    epoch INT NOT NULL,
     level INT NOT NULL,
     n INT NOT NULL,
     first_position INT NOT NULL,
     hashes BYTES NOT NULL,
-    PRIMARY KEY (log, level, n)
+    PRIMARY KEY (log, epoch, level, n)
 );
 
--- The open tiles of each log as they were when a head was stored: proofs against that head, and a quick start.
+-- The open tiles of each log as they were when a head was stored, or when its epoch ended: proofs against that head, and
+-- a quick start.
 CREATE TABLE evidence_edge (
-    log KEY,
+    log INT NOT NULL,
+    epoch INT NOT NULL,
     size INT NOT NULL,
     position INT NOT NULL,
     tile_first INT NOT NULL,
-    hashes BYTES NOT NULL
+    hashes BYTES NOT NULL,
+    PRIMARY KEY (log, epoch)
 );
 
 -- Heads; signed = 0: the text that was decided and waits for its signature.
 CREATE TABLE evidence_head (
     log INT NOT NULL,
+    epoch INT NOT NULL,
     height INT NOT NULL CHECK (height > 0),
     size INT NOT NULL CHECK (size >= 0),
     time_ms INT NOT NULL,
     signed INT NOT NULL CHECK (signed IN (0, 1)),
     note TEXT NOT NULL,
-    PRIMARY KEY (log, height)
+    PRIMARY KEY (log, epoch, height)
 ) WITHOUT ROWID;

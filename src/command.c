@@ -172,34 +172,95 @@ static bool copy_file(const char *from, const char *to)
     return good;
 }
 
-/* The copy takes the place of the database, which is kept beside it. */
-static int restore_into(const struct command_line *line, const char *copy)
+/* A database is up to three files; what is absent is passed over. */
+static const char *const database_parts[] = {"", "-wal", "-shm"};
+
+static bool move_database(const struct command_line *line, const char *from, const char *to)
 {
-    str_t url = settings_db_url(line);
-    if (!str_starts(url, STR("sqlite:"))) {
-        fprintf(stderr, "suanhe: restore a PostgreSQL database with pg_restore\n");
-        return 2;
+    for (int i = 0; i < 3; i++) {
+        const char *old =
+            str_z(line->arena, str_printf(line->arena, "%s%s", from, database_parts[i]));
+        const char *fresh =
+            str_z(line->arena, str_printf(line->arena, "%s%s", to, database_parts[i]));
+        if (rename(old, fresh) != 0 && errno != ENOENT) {
+            fprintf(stderr, "suanhe: cannot move %s: %s\n", old, strerror(errno));
+            return false;
+        }
     }
-    const char *path = str_z(line->arena, str_cut(url, 7));
+    return true;
+}
+
+static void remove_database(const struct command_line *line, const char *path)
+{
+    for (int i = 0; i < 3; i++)
+        unlink(str_z(line->arena, str_printf(line->arena, "%s%s", path, database_parts[i])));
+}
+
+static void say_how_to_go_on(const struct command_line *line, const struct ctx *ctx)
+{
+    const char *copy = line->rest_count > 1 ? line->rest[1] : "";
+    fprintf(stderr, "suanhe: the copy cannot go on as it is; the former database is untouched\n");
+    if (ctx->problem.reason == NULL || strcmp(ctx->problem.reason, "evidence_behind_head") != 0)
+        return;
+    fprintf(stderr,
+            "It is older than heads that were signed, and what came after it would be lost. Look "
+            "for a newer copy first.\n"
+            "If there is none, go on in a new epoch of the evidence: receipts given before stay "
+            "valid, and the first entry\n"
+            "of each log tells where the old one ended and who approved it:\n\n"
+            "  suanhe restore %s --new-epoch true --approved-by \"NAME, OFFICE\"\n\n",
+            copy);
+}
+
+/* The folder stays locked. */
+static void close_database(struct opened *opened)
+{
+    if (opened->platform.evidence)
+        evidence_close(opened->platform.evidence);
+    if (opened->platform.db)
+        db_close(opened->platform.db);
+    opened->platform.evidence = NULL;
+    opened->platform.db = NULL;
+}
+
+/* Opening tells whether the database is whole, and whether it lies behind a head that was signed
+ * already. */
+static int try_database(const struct command_line *line, struct opened *opened)
+{
+    opened->new_epoch = line->settings.new_epoch;
+    return platform_open(line, true, opened) ? 0 : 1;
+}
+
+/* The copy is tried beside the database and takes its place only when it can go on; the database is
+ * kept. */
+static int restore_copy(const struct command_line *line, const char *copy, struct opened *opened)
+{
+    const char *path = str_z(line->arena, str_cut(settings_db_url(line), 7));
     const char *fresh = str_z(line->arena, str_printf(line->arena, "%s.restoring", path));
     const char *old = str_z(
         line->arena, str_printf(line->arena, "%s.before-restore-%" PRId64, path, clock_now().ms));
-    unlink(fresh);
+    struct command_line beside = *line;
+    beside.settings.db = str_printf(line->arena, "sqlite:%s", fresh);
+    remove_database(line, fresh);
+    int status = 0;
     if (!copy_file(copy, fresh)) {
         fprintf(stderr, "suanhe: cannot copy %s: %s\n", copy, strerror(errno));
+        status = 1;
+    } else {
+        status = try_database(&beside, opened);
+        close_database(opened);
+        if (status != 0)
+            say_how_to_go_on(line, &opened->ctx);
+    }
+    if (status != 0) {
+        remove_database(line, fresh);
+        return status;
+    }
+    if (!move_database(line, path, old))
         return 1;
-    }
-    static const char *const parts[] = {"", "-wal", "-shm"};
-    for (int i = 0; i < 3; i++) {
-        str_t from = str_printf(line->arena, "%s%s", path, parts[i]),
-              to = str_printf(line->arena, "%s%s", old, parts[i]);
-        if (rename(from.data, to.data) != 0 && errno != ENOENT) {
-            fprintf(stderr, "suanhe: cannot move %s: %s\n", from.data, strerror(errno));
-            return 1;
-        }
-    }
-    if (rename(fresh, path) != 0) {
-        fprintf(stderr, "suanhe: cannot put the copy in place: %s\n", strerror(errno));
+    if (!move_database(line, fresh, path)) {
+        fprintf(stderr, "suanhe: the former database is %s, the copy %s; put one of them at %s\n",
+                old, fresh, path);
         return 1;
     }
     printf("restored; the former database is kept as %s\n", old);
@@ -209,19 +270,26 @@ static int restore_into(const struct command_line *line, const char *copy)
 int command_restore(const struct command_line *line)
 {
     struct opened opened = {.lock_fd = -1};
-    if (line->rest_count < 2) {
-        fprintf(stderr, "usage: suanhe restore FILE\n");
+    bool is_file = str_starts(settings_db_url(line), STR("sqlite:")),
+         new_epoch = line->settings.new_epoch;
+    if (line->rest_count > 2 || (line->rest_count < 2 && !new_epoch)) {
+        fprintf(stderr, "usage: suanhe restore FILE [--new-epoch true --approved-by NAME]\n");
+        return 2;
+    }
+    if (line->rest_count == 2 && !is_file) {
+        fprintf(stderr, "suanhe: put a PostgreSQL database back with pg_restore; for a new epoch "
+                        "of its evidence, then\n"
+                        "suanhe restore --new-epoch true --approved-by NAME\n");
+        return 2;
+    }
+    if (new_epoch != (line->settings.approved_by.len > 0)) {
+        fprintf(stderr, "suanhe: --new-epoch true and --approved-by NAME belong together\n");
         return 2;
     }
     if (!folder_open(line, false, &opened))
         return 1;
-    int status = restore_into(line, line->rest[1]);
-    /* Opening tells whether the copy is whole, and whether it lies behind a head that was signed
-     * already. */
-    if (status == 0 && !platform_open(line, true, &opened)) {
-        fprintf(stderr, "suanhe: the copy cannot go on as it is; the former database was kept\n");
-        status = 1;
-    }
+    int status = line->rest_count == 2 ? restore_copy(line, line->rest[1], &opened)
+                                       : try_database(line, &opened);
     platform_close(&opened);
     return status;
 }

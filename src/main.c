@@ -20,7 +20,8 @@ static const struct command commands[] = {
     {"routes", command_routes, "routes: all routes as JSON"},
     {"fsck", command_fsck, "fsck: check books, states and evidence; reads only"},
     {"backup", command_backup, "backup FILE: copy of the running database"},
-    {"restore", command_restore, "restore FILE: put a copy back (server stopped)"},
+    {"restore", command_restore,
+     "restore FILE [--new-epoch true --approved-by NAME]: put a copy back (server stopped)"},
     {"export", command_export, "export journal: the books as a plain-text journal"},
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };

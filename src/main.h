@@ -25,12 +25,13 @@ struct opened {
     struct platform platform;
     struct ctx ctx; /* for opening and commands */
     int lock_fd;
+    bool new_epoch; /* platform_open first begins a new epoch of the evidence logs */
 };
 /* Locks the data folder (refuses while another process holds it) and opens its keys; create makes
  * both. Starts no thread. False and a message on stderr. */
 bool folder_open(const struct command_line *line, bool create, struct opened *out);
-/* Opens the database, checks (or with migrate brings up) its schema, and opens the evidence logs.
- */
+/* Opens the database, checks (or with migrate brings up) its schema, begins a new epoch where told
+ * to, and opens the evidence logs. */
 bool platform_open(const struct command_line *line, bool migrate, struct opened *opened);
 /* For commands that only read beside a running server: no lock, no evidence. */
 bool platform_open_reading(const struct command_line *line, struct opened *out);

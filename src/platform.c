@@ -3,12 +3,14 @@
  * evidence logs. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "account/account.h"
 #include "catalog/catalog.h"
 #include "crypto/crypto.h"
 #include "evidence/evidence.h"
@@ -114,6 +116,29 @@ static err_t install_catalog(struct ctx *ctx, void *arg)
     return clean_plan(ctx);
 }
 
+/* The operator hears of it, where the copy knows one. */
+static err_t find_operator(struct ctx *ctx, void *arg)
+{
+    bool found;
+    ref_t *org = arg;
+    return account_operator_find(ctx, org, &found);
+}
+
+static bool begin_epoch(const struct command_line *line, struct ctx *ctx,
+                        const struct evidence_options *logs)
+{
+    struct evidence_reset reset = {.approved_by = line->settings.approved_by};
+    int64_t epoch = 0;
+    if (db_read(ctx, ctx->platform->db, find_operator, &reset.hears) != OK)
+        return complain(ctx, "operator") == 0;
+    if (evidence_open_epoch(ctx, logs, &reset, &epoch) != OK)
+        return complain(ctx, "new epoch") == 0;
+    printf("epoch %" PRId64
+           " of the evidence logs begins; fetch the new key lines from /evidence/v1/keys\n",
+           epoch);
+    return true;
+}
+
 bool platform_open(const struct command_line *line, bool migrate, struct opened *opened)
 {
     struct platform *platform = &opened->platform;
@@ -137,6 +162,8 @@ bool platform_open(const struct command_line *line, bool migrate, struct opened 
         .signer_state = str_z(line->arena, settings_path(line, "signer")),
         .sign = true,
     };
+    if (opened->new_epoch && !begin_epoch(line, ctx, &logs))
+        return false;
     if (evidence_open(ctx, &logs, &platform->evidence) != OK)
         return complain(ctx, "evidence") == 0;
     if (db_write(ctx, platform->db, install_catalog, NULL) != OK)

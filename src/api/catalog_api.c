@@ -395,6 +395,36 @@ static void use_version(struct search_hit *hit, const struct product_view *view)
     hit->sla_bp = view->sla_bp;
 }
 
+/* A product that the index does not show (just listed, paused, delisted, its store not open) says
+ * the same of itself from its rows. */
+static void use_rows(struct ctx *ctx, struct search_hit *hit, const struct product_view *view,
+                     const struct store *store, const struct store_list *list)
+{
+    const char *why;
+    const struct json *source = json_parse_text(ctx->arena, view->source, &why);
+    str_t rest = view->category;
+    (void)str_next(&rest, '.', &hit->class);
+    hit->store_name = store->name;
+    hit->source_provider = json_get_text(source, "provider");
+    hit->source_region = json_get_text(source, "region");
+    hit->source_type = json_get_text(source, "instance_type");
+    for (size_t i = 0; i < view->sku_count; i++) {
+        const struct sku *sku = &view->skus[i];
+        price_t hour = catalog_price_hour(sku->unit_price, sku->price_unit, sku->term);
+        if (sku->stock_available > hit->stock_available)
+            hit->stock_available = sku->stock_available;
+        if (i > 0 && hour.e10 >= hit->price_hour.e10)
+            continue;
+        hit->price_hour = hour;
+        hit->price_from = sku->unit_price;
+        hit->price_unit = sku->price_unit;
+        hit->charge_mode = sku->charge_mode;
+        hit->lead_h = sku->lead_h;
+        hit->region_code = sku->region_code;
+    }
+    hit->region_name = region_name(list->regions, list->region_count, hit->region_code);
+}
+
 static err_t get_product(struct ctx *ctx, const struct request *request, struct reply *reply)
 {
     struct product_view *view = NEW(ctx, struct product_view);
@@ -412,6 +442,8 @@ static err_t get_product(struct ctx *ctx, const struct request *request, struct 
     TRY(store_load(ctx, view->product.store_id, &store));
     TRY(catalog_summary(ctx, id, &hit, &found));
     TRY(load_store_list(ctx, &list));
+    if (!found)
+        use_rows(ctx, &hit, view, &store, &list);
     use_version(&hit, view);
     jw_object(w);
     write_summary(w, &hit);

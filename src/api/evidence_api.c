@@ -62,11 +62,11 @@ static str_t type_name(const struct event *event)
     return str_of(kind == NULL ? "unknown" : kind->name);
 }
 
-static void write_event(struct jw *w, const struct actor_names *names, const int64_t *signed_sizes,
-                        const struct event *event)
+static void write_event(struct jw *w, const struct actor_names *names,
+                        const struct evidence_reach *reach, const struct event *event)
 {
+    static const char *const states[] = {"pending", "recorded", "closed"};
     const struct fact_kind *kind = fact_kind_of(event->type);
-    bool recorded = event->log_index >= 0 && event->log_index < signed_sizes[event->log];
     jw_object(w);
     jw_put_ref(w, "event_id", "evt", event->event_id);
     jw_put_int(w, "position", event->position);
@@ -81,7 +81,7 @@ static void write_event(struct jw *w, const struct actor_names *names, const int
         jw_raw(w, event->payload);
     else
         jw_null(w);
-    jw_put_text(w, "receipt_state", recorded ? STR("recorded") : STR("pending"));
+    jw_put_text(w, "receipt_state", str_of(states[evidence_receipt_state(reach, event)]));
     jw_end_object(w);
 }
 
@@ -89,15 +89,15 @@ static err_t reply_rows(struct ctx *ctx, struct reply *reply, const struct event
                         int64_t next, uint64_t filter)
 {
     struct actor_names names;
-    int64_t signed_sizes[LOG_COUNT + 1];
+    struct evidence_reach reach;
     struct jw *w = &reply->json;
     TRY(load_names(ctx, page, &names));
-    TRY(evidence_signed_sizes(ctx, signed_sizes));
+    TRY(evidence_reach_load(ctx, &reach));
     jw_object(w);
     jw_key(w, "data");
     jw_array(w);
     for (size_t i = 0; i < page->count; i++)
-        write_event(w, &names, signed_sizes, &page->events[i]);
+        write_event(w, &names, &reach, &page->events[i]);
     jw_end_array(w);
     jw_key(w, "next_cursor");
     if (next > 0)
@@ -350,6 +350,10 @@ static err_t request_log(struct ctx *ctx, str_t word, int *out)
     return refuse(ctx, ERR_NOT_FOUND, "not_found", "no such log");
 }
 
+/* The same address is another thing once a new epoch has begun, so no cache may hold it for long.
+ */
+#define CACHE_OF_EPOCH STR("public, max-age=300")
+
 static err_t get_keys(struct ctx *ctx, const struct request *request, struct reply *reply)
 {
     TRY(request_known_query(ctx, request, ""));
@@ -368,8 +372,7 @@ static err_t get_checkpoint(struct ctx *ctx, const struct request *request, stru
     TRY(request_query_int(ctx, request, "height", 1, INT64_MAX, 0, &height));
     TRY(evidence_checkpoint(ctx, log, height, &note));
     reply->content_type = "text/plain; charset=utf-8";
-    reply_header(reply, "Cache-Control",
-                 height == 0 ? STR("no-cache") : STR("public, max-age=31536000, immutable"));
+    reply_header(reply, "Cache-Control", height == 0 ? STR("no-cache") : CACHE_OF_EPOCH);
     buf_put(&reply->body, note);
     return OK;
 }
@@ -434,7 +437,7 @@ static err_t get_tile(struct ctx *ctx, const struct request *request, struct rep
     TRY(request_log(ctx, word, &log));
     TRY(evidence_tile(ctx, log, (int)level, index, (int)width, &bytes));
     reply->content_type = "application/octet-stream";
-    reply_header(reply, "Cache-Control", STR("public, max-age=31536000, immutable"));
+    reply_header(reply, "Cache-Control", CACHE_OF_EPOCH);
     buf_put(&reply->body, bytes);
     return OK;
 }

@@ -20,11 +20,13 @@ struct settings {
     str_t trusted_proxy;    /* address whose X-Forwarded-* count */
     str_t bank_account_name, bank_name, bank_account_no; /* shown where people top up */
     int32_t port, instance;
-    int32_t workers;  /* threads that read and hash; 0: 4 */
-    str_t agent_url;  /* with init --demo: where the demo stores' scheduling platform answers */
-    str_t market_dir; /* with init --demo: the folder of the market's data */
-    bool demo;        /* with init: load the demo market */
-    bool test_clock;  /* development builds only */
+    int32_t workers;   /* threads that read and hash; 0: 4 */
+    str_t agent_url;   /* with init --demo: where the demo stores' scheduling platform answers */
+    str_t market_dir;  /* with init --demo: the folder of the market's data */
+    bool new_epoch;    /* with restore: go on with a copy that lies behind signed heads */
+    str_t approved_by; /* with restore --new-epoch: who approved it */
+    bool demo;         /* with init: load the demo market */
+    bool test_clock;   /* development builds only */
 };
 
 #endif

@@ -2,13 +2,14 @@
 // The disk is full in the middle of a batch; the database is cut, damaged, newer, or an older copy than what was signed. Each says so
 // clearly and touches nothing.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Client, newKey } from '../lib/client.mjs';
+import { Client, newKey, until } from '../lib/client.mjs';
 import { Platform, bin } from '../lib/platform.mjs';
-import { Story } from '../lib/story.mjs';
+import { PASSWORD, Story } from '../lib/story.mjs';
 
 const dir = mkdtempSync(join(tmpdir(), 'suanhe-storage-'));
 const platform = new Platform({ dir });
@@ -94,6 +95,69 @@ describe('storage that fails', () => {
     expect(signedOn).toBe(true);
     putBack();
   }, 60_000);
+
+  it('goes on with an older copy only in a new epoch, which keeps all receipts', async () => {
+    const copy = join(dir, 'copy.db');
+    const approved = ['--new-epoch', 'true', '--approved-by', '王五, 运营'];
+    const written = (name: string, text: string) => {
+      writeFileSync(join(dir, name), text);
+      return join(dir, name);
+    };
+    const keys = async () => written('keys', await (await fetch(`${platform.url}/evidence/v1/keys`)).text());
+    const valid = (receipt: string) => spawnSync(bin('suanhe-verify'), ['receipt', '--key', join(dir, 'keys'), receipt], { encoding: 'utf8' });
+    const receiptOf = (event: string) =>
+      until(async () => {
+        const reply = await story.consumer.send('GET', `/api/v1/evidence/receipts/${event}?payload=true`);
+        return reply.status === 200 && (reply.text as string);
+      }, `the receipt of ${event}`);
+    const newest = async (type: string) => (await story.consumer.get(`/api/v1/evidence/events?type=${type}&limit=1`)).data[0].event_id;
+
+    await platform.start();
+    const before = await newest('order.paid');
+    const old = written('old.evd', await receiptOf(before));
+    await story.step4();
+    const lost = written('lost.evd', await receiptOf(await newest('order.refund')));
+    await platform.stopServer();
+
+    const digest = () => createHash('sha256').update(readFileSync(database)).digest('hex');
+    execFileSync('sqlite3', [database, 'PRAGMA wal_checkpoint(TRUNCATE)']);
+    const former = digest();
+    const refused = platform.run('restore', copy);
+    expect(refused.status).toBe(1);
+    expect(refused.err).toContain('evidence_behind_head');
+    expect(refused.err).toContain(`suanhe restore ${copy} --new-epoch true --approved-by`);
+    expect(digest()).toBe(former); // untouched, and it still serves
+    expect(platform.run('restore', copy, '--new-epoch', 'true').status).toBe(2); // somebody stands for it
+
+    const restored = platform.run('restore', copy, ...approved);
+    expect(restored.status, restored.out + restored.err).toBe(0);
+    expect(restored.out).toContain('epoch 2');
+    await platform.start();
+    const lines = readFileSync(await keys(), 'utf8').trim().split('\n');
+    expect(lines.filter((l) => /\/evidence\/\w+\/2\+/.test(l)).length).toBe(4);
+    expect(lines.length).toBe(8);
+
+    await story.consumer.login(story.email, PASSWORD);
+    await story.operator.login(platform.operator.email, platform.operator.password);
+    const resets = await story.operator.get('/api/v1/evidence/events?type=log.reset');
+    expect(resets.data.map((e: { log: string }) => e.log).sort()).toEqual(['finance', 'match', 'ops', 'trade']);
+    expect(resets.data[0].payload.approved_by).toBe('王五, 运营');
+    expect(resets.data.find((e: { log: string }) => e.log === 'trade').payload.size).toBeGreaterThan(0);
+
+    const bought = await story.step4();
+    expect(bought).toContain('refunded');
+    for (const receipt of [old, lost, written('again.evd', await receiptOf(before)), written('new.evd', await receiptOf(await newest('order.refund')))]) {
+      const judged = valid(receipt);
+      expect(judged.status, receipt + judged.stdout + judged.stderr).toBe(0);
+    }
+    expect(readFileSync(join(dir, 'new.evd'), 'utf8')).toContain('/evidence/trade/2\n');
+    sound();
+    await platform.stopServer();
+    const later = platform.run('restore', copy); // the copy is of the ended epoch
+    expect(later.status).toBe(1);
+    execFileSync('sqlite3', [database, 'PRAGMA wal_checkpoint(TRUNCATE)']);
+    copyFileSync(database, keep);
+  }, 180_000);
 
   it.each([
     ['cut', () => truncateSync(database, Math.floor(statSync(database).size / 2 / 4096) * 4096 - 1000)],

@@ -32,7 +32,7 @@ struct world {
     char dir[64], sql[96], state[96], url[TEXT], pg_name[64];
     struct platform platform;
     struct ctx ctx;
-    int signer_fd;
+    int signer_fd, spare_fd; /* spare: forked before the database has threads, for whoever signs */
     str_t host;
 };
 
@@ -72,6 +72,8 @@ static UNUSED void world_open_db(struct world *world)
 {
     struct db_options options = {.url = str_of(world->url), .sql_dir = world->sql};
     int applied;
+    if (world->spare_fd < 0)
+        world->spare_fd = evidence_signer_spawn(world->dir, NULL, world->state);
     err_t err = db_open(&world->ctx, &options, &world->platform.db);
     if (err != OK)
         fail_msg("%s: %s", world->ctx.problem.reason, world->ctx.problem.detail);
@@ -86,17 +88,14 @@ static UNUSED err_t world_open_evidence(struct world *world, bool sign, bool kno
     struct evidence_options options = {
         .host = world->host, .interval_ms = 1, .idle_interval_ms = 20, .sign = sign};
     options.signer_state = knows_state ? world->state : NULL;
-    int fd = sign ? evidence_signer_spawn(world->dir, NULL, world->state) : -1;
     err_t err = evidence_open(&world->ctx, &options, &world->platform.evidence);
-    if (err != OK) {
-        if (fd >= 0)
-            close(fd);
+    if (err != OK)
         return err;
-    }
     if (sign) {
-        assert_true(fd >= 0);
-        evidence_use_signer(world->platform.evidence, fd);
-        world->signer_fd = fd;
+        assert_true(world->spare_fd >= 0);
+        evidence_use_signer(world->platform.evidence, world->spare_fd);
+        world->signer_fd = world->spare_fd;
+        world->spare_fd = -1;
     }
     return evidence_start(world->platform.evidence);
 }
@@ -107,7 +106,7 @@ static UNUSED struct world *world_new(bool pg)
     const char *message = "";
     struct world *world = calloc(1, sizeof *world);
     world->pg = pg;
-    world->signer_fd = -1;
+    world->signer_fd = world->spare_fd = -1;
     world->host = STR("op.example");
     snprintf(world->dir, sizeof world->dir, "/tmp/suanhe-evidence.XXXXXX");
     assert_non_null(mkdtemp(world->dir));
@@ -141,7 +140,9 @@ static UNUSED void world_close(struct world *world)
     world->platform.evidence = NULL;
     if (world->signer_fd >= 0)
         close(world->signer_fd);
-    world->signer_fd = -1;
+    if (world->spare_fd >= 0)
+        close(world->spare_fd);
+    world->signer_fd = world->spare_fd = -1;
     if (world->platform.db != NULL)
         db_close(world->platform.db);
     world->platform.db = NULL;

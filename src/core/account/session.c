@@ -149,6 +149,7 @@ struct live_row {
     str_t digest;
     utc_t last_seen_at, expires_at;
     int32_t status;
+    int32_t kind, roles; /* in the organisation asked for; 0: no member */
 };
 static const struct field live_fields[] = {
     FIELD_REF(struct live_row, user_id, "usr", 0),
@@ -157,6 +158,8 @@ static const struct field live_fields[] = {
     FIELD(struct live_row, last_seen_at, 0, INT64_MAX, 0),
     FIELD(struct live_row, expires_at, 0, INT64_MAX, 0),
     FIELD(struct live_row, status, 1, 2, 0),
+    FIELD(struct live_row, kind, 0, 3, 0),
+    FIELD(struct live_row, roles, 0, ROLES_ALL, 0),
 };
 static const struct shape live_shape = SHAPE(struct live_row, live_fields);
 
@@ -230,30 +233,38 @@ static void touch_later(struct ctx *ctx, ref_t session)
 
 err_t account_authenticate_cookie(struct ctx *ctx, str_t token, const str_t *csrf, str_t x_org)
 {
-    ref_t session, org;
+    ref_t session, org = REF_NONE;
     str_t digest;
     struct live_row live = {0};
-    bool found = false;
+    bool found = false, readable = x_org.len == 0 || ref_read(x_org, "org", &org);
     ctx->actor = (struct actor){0};
     if (!account_token_read(ctx, token, &session, &digest))
         return OK;
     TRY(db_find(
         ctx,
-        "SELECT account_session.user_id, account_user.personal_org_id, account_session.digest, "
-        "account_session.last_seen_at, account_session.expires_at, account_user.status "
-        "FROM account_session JOIN account_user ON account_user.id = account_session.user_id "
-        "WHERE account_session.id = $1",
-        ARGS(A(session)), &live_shape, &live, &found));
+        "SELECT s.user_id AS user_id, u.personal_org_id AS personal_org_id, s.digest AS digest, "
+        "s.last_seen_at AS last_seen_at, s.expires_at AS expires_at, u.status AS status, "
+        "o.kind AS kind, m.roles AS roles FROM account_session s "
+        "JOIN account_user u ON u.id = s.user_id "
+        "LEFT JOIN account_member m ON m.user_id = u.id AND m.org_id = "
+        "CASE WHEN $2 = 0 THEN u.personal_org_id ELSE $2 END "
+        "LEFT JOIN account_org o ON o.id = m.org_id WHERE s.id = $1",
+        ARGS(A(session), A(org)), &live_shape, &live, &found));
     if (!found || !str_eq_secret(live.digest, digest) || live.status != USER_ACTIVE ||
         ctx->now.ms >= live.expires_at.ms || ctx->now.ms - live.last_seen_at.ms >= IDLE_MS)
         return OK;
     if (csrf != NULL && !str_eq_secret(*csrf, account_csrf(ctx, session)))
         return refuse(ctx, ERR_DENIED, "csrf_failed",
                       "X-CSRF-Token is missing or of another session");
-    org = live.personal_org_id;
-    if (x_org.len > 0 && !ref_read(x_org, "org", &org))
+    if (!readable)
         return refuse(ctx, ERR_DENIED, "not_a_member", "X-Org names no organisation");
-    TRY(act_for(ctx, live.user_id, session, org));
+    if (live.roles == 0)
+        return refuse(ctx, ERR_DENIED, "not_a_member", "not a member of that organisation");
+    ctx->actor = (struct actor){.user_id = live.user_id,
+                                .org_id = org.value ? org : live.personal_org_id,
+                                .session_id = session,
+                                .org_kind = live.kind,
+                                .roles = (uint32_t)live.roles};
     if (ctx->now.ms - live.last_seen_at.ms >= TOUCH_MS)
         touch_later(ctx, session);
     return OK;

@@ -209,6 +209,10 @@ struct product_view {
 /* The listed version, or the given one. A product that was never listed is not found. */
 err_t catalog_product(struct ctx *ctx, ref_t id, int64_t number, struct product_view *out);
 
+/* What an hour costs, for comparing: a month has 730 hours, a year 12 months; what is paid once has
+ * none. */
+price_t catalog_price_hour(price_t price, int price_unit, str_t term);
+
 /* ---- the index in memory ---- */
 /* Builds the index from the database; platform->catalog is set by the caller. Opens a read
  * transaction by itself. */

@@ -49,10 +49,6 @@ err_t catalog_stock_insert(struct ctx *ctx, ref_t sku, ref_t product, const stru
 err_t catalog_stock_report(struct ctx *ctx, ref_t sku, ref_t product, const struct inventory *in,
                            bool *out_older);
 
-/* What an hour costs, for comparing: a month has 730 hours, a year 12 months; what is paid once has
- * none. */
-price_t catalog_price_hour(price_t price, int price_unit, str_t term);
-
 /* The typed codes of a product, as catalog_entry keeps them. */
 struct catalog_entry {
     ref_t product_id, store_id, specs_id;

@@ -3,7 +3,8 @@
  * are numbered in commit order, hashed into one tree per log, and proven by signed heads. Byte
  * formats: lib/proof and docs/evidence.md. On SQLite the writer numbers entries inside the commit;
  * on PostgreSQL a sequencer moves them from evidence_pending in commit order. Signing is done by a
- * separate process and never waited for by a write. */
+ * separate process and never waited for by a write. A database that lies behind its signed heads
+ * can only go on in a new epoch: new trees under new origins, which the old ones stay beside. */
 #ifndef SUANHE_EVIDENCE_H
 #define SUANHE_EVIDENCE_H
 
@@ -77,7 +78,7 @@ struct event {
     int64_t position;
     ref_t event_id, object, root;
     int32_t type;
-    int64_t log, log_index;
+    int64_t log, epoch, log_index; /* the index counts within the epoch */
     utc_t at;
     str_t object_text; /* "ord_…" */
     int actor_kind;    /* 0 system, 1 user, 2 client */
@@ -106,6 +107,16 @@ struct evidence_options {
  * refuses to start
  * (`evidence_behind_head`). Registers as the database's participant. */
 err_t evidence_open(struct ctx *ctx, const struct evidence_options *options, struct evidence **out);
+/* Opens the next epoch of all logs, on a database that no instance works on, before evidence_open.
+ * Its first entry in each log tells what the ended epoch had signed (by the signer's state file),
+ * what of it is here, and who approved; later entries of the ended epoch than its last stored head
+ * covers never get a receipt. `epoch_busy` while an instance is at work; `epoch_limit`. */
+struct evidence_reset {
+    str_t approved_by; /* 1 to 200 bytes */
+    ref_t hears;       /* organisation that hears of it; none: nobody */
+};
+err_t evidence_open_epoch(struct ctx *ctx, const struct evidence_options *options,
+                          const struct evidence_reset *reset, int64_t *out_epoch);
 /* Starts the sequencer (PostgreSQL), the head maker and the signer process. */
 err_t evidence_start(struct evidence *evidence);
 /* Before the database is closed. */
@@ -124,17 +135,25 @@ void evidence_use_signer(struct evidence *evidence, int fd);
 int evidence_signer_spawn(const char *data_dir, const char *kek_file, const char *state_file);
 
 /* The receipt of an event as `.evd` text. ERR_NOT_FOUND; `receipt_pending` (ERR_UPSTREAM with
- * retry_after) while no head covers it (asking hurries the next head). */
+ * retry_after) while no head covers it (asking hurries the next head); `epoch_closed` (ERR_GONE)
+ * when its epoch ended before one did. */
 err_t evidence_receipt(struct ctx *ctx, ref_t event_id, bool with_payload, str_t *out_text);
 err_t evidence_checkpoint(struct ctx *ctx, int log, int64_t height,
                           str_t *out_note); /* 0: newest */
 err_t evidence_consistency(struct ctx *ctx, int log, int64_t from, int64_t to, str_t *out_text);
 err_t evidence_tile(struct ctx *ctx, int log, int level, int64_t index, int width,
                     str_t *out_bytes);
-/* How many entries of each log are under a signed head: an event is recorded when its index is
- * below. */
-err_t evidence_signed_sizes(struct ctx *ctx, int64_t out_sizes[LOG_COUNT + 1]);
-/* The platform's key lines, one per log. */
+/* How far the signed heads reach, to say of many events whether they have a receipt. */
+enum receipt_state { RECEIPT_PENDING, RECEIPT_RECORDED, RECEIPT_CLOSED };
+struct evidence_reach {
+    int64_t epoch, sizes[LOG_COUNT + 1];
+    struct epoch_row *ended;
+    size_t ended_count;
+};
+err_t evidence_reach_load(struct ctx *ctx, struct evidence_reach *out);
+enum receipt_state evidence_receipt_state(const struct evidence_reach *reach,
+                                          const struct event *event);
+/* The platform's key lines, one per log and epoch, the newest epoch first. */
 void evidence_keys(struct evidence *evidence, struct buf *out);
 
 struct evidence_stats {

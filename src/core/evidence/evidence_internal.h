@@ -4,6 +4,7 @@
 #ifndef SUANHE_EVIDENCE_INTERNAL_H
 #define SUANHE_EVIDENCE_INTERNAL_H
 
+#include <assert.h>
 #include <inttypes.h>
 #include <pthread.h>
 
@@ -25,7 +26,7 @@ struct draft_list { /* ctx->facts */
 };
 enum { REF_PACKED_BYTES = 9, SALT_BYTES = 32 };
 
-/* ---- tree.c: the open tiles of a log ---- */
+/* ---- tree.c: the open tiles of a log; it and what follows is of one epoch of the log ---- */
 struct log_edge {
     uint64_t size;
     int64_t position;   /* every entry of this log up to here is counted */
@@ -47,6 +48,7 @@ bool edge_unpack(str_t bytes, struct log_edge *edge); /* size is set already; fa
 struct tree_source {
     struct ctx *ctx;
     int log;
+    int64_t epoch;
     const struct log_edge *edge;
     struct tile_cached *tiles;
     err_t error;
@@ -57,10 +59,10 @@ err_t source_root(struct tree_source *source, uint64_t size, hash_t *out_root);
 err_t source_consistency(struct tree_source *source, uint64_t from, uint64_t to, hash_t *out_path,
                          int *out_count);
 /* The stored edge; a log without one has size 0. */
-err_t edge_load(struct ctx *ctx, int log, struct log_edge *out);
-err_t edge_store(struct ctx *ctx, int log, const struct log_edge *edge);
-/* A whole tile row; ERR_NOT_FOUND. */
-err_t tile_load(struct ctx *ctx, int log, int level, uint64_t n, str_t *out_hashes);
+err_t edge_load(struct ctx *ctx, int log, int64_t epoch, struct log_edge *out);
+err_t edge_store(struct ctx *ctx, int log, int64_t epoch, const struct log_edge *edge);
+/* A whole tile row of the source's log; ERR_NOT_FOUND. */
+err_t tile_load(const struct tree_source *source, int level, uint64_t n, str_t *out_hashes);
 
 /* ---- heads ---- */
 struct head_row {
@@ -71,7 +73,7 @@ struct head_row {
     str_t note;
 };
 /* The newest signed head. */
-err_t head_newest(struct ctx *ctx, int log, struct head_row *out, bool *out_found);
+err_t head_newest(struct ctx *ctx, int log, int64_t epoch, struct head_row *out, bool *out_found);
 struct head_known {
     uint64_t height, size; /* height 0: none yet */
     int64_t time_ms;
@@ -79,6 +81,19 @@ struct head_known {
 };
 bool head_of_note(struct arena *arena, str_t note, struct head_known *out);
 hash_t head_text_hash(str_t text);
+
+/* ---- epoch.c ---- */
+enum { EPOCH_MAX = 16, ORIGIN_MAX = 300 };
+static_assert(EPOCH_MAX * LOG_COUNT <= VKEYS_MAX, "the key lines of all epochs are one file");
+struct epoch_row {
+    int32_t log;
+    int64_t epoch, first_position, closed_epoch, closed_size, covered_size;
+};
+err_t epoch_current(struct ctx *ctx, int64_t *out_epoch);
+err_t epoch_rows(struct ctx *ctx, struct epoch_row **out, size_t *out_count);
+void origin_write(char out[ORIGIN_MAX], str_t host, int log, int64_t epoch);
+/* The origin of a log's first epoch, and the number behind it (1: none). */
+void origin_split(str_t origin, str_t *out_base, int64_t *out_epoch);
 
 /* ---- the state ---- */
 struct object_leaf {
@@ -91,12 +106,13 @@ struct evidence {
     enum db_kind kind;
     uint8_t pseudonym[32];
     const struct sm2_key *head_key;
-    char origin[LOG_COUNT + 1][300];
+    char origin[LOG_COUNT + 1][ORIGIN_MAX];
     int interval_ms, idle_interval_ms;
     bool sign;
 
     pthread_mutex_t lock; /* guards what follows, up to the next comment */
     pthread_cond_t wake;
+    int64_t epoch;
     struct log_edge committed[LOG_COUNT + 1];
     int64_t position, edge_stored[LOG_COUNT + 1];
     struct head_known heads[LOG_COUNT + 1];
@@ -129,7 +145,16 @@ void number_decided(struct evidence *evidence, bool committed);
 void number_take_part(struct evidence *evidence); /* registers with the database */
 void *sequencer_main(void *evidence);             /* PostgreSQL */
 
+/* ---- facts.c ---- */
+/* A draft of the fact for a log, sealed, without a place in any list. */
+struct draft *draft_make(struct ctx *ctx, const struct evidence *evidence, const struct fact *fact,
+                         int log);
+
 /* ---- life.c ---- */
+/* The state before anything is loaded; evidence_close frees it. */
+struct evidence *life_new(struct ctx *ctx, const struct evidence_options *options);
+void life_set_origins(struct evidence *evidence, str_t host);
+str_t life_host(const struct evidence *evidence);
 /* Reads the state of all logs from the database into evidence->committed, position and heads. */
 err_t life_load(struct ctx *ctx, struct evidence *evidence);
 void life_hurry(struct evidence *evidence); /* somebody waits for a head */

@@ -153,18 +153,11 @@ static void collect(struct ctx *ctx, struct draft *draft)
     list->count++;
 }
 
-err_t evidence_append(struct ctx *ctx, const struct fact *fact, ref_t *out_event_id)
+struct draft *draft_make(struct ctx *ctx, const struct evidence *evidence, const struct fact *fact,
+                         int log)
 {
-    const struct fact_kind *kind = fact_kind_of(fact->type);
-    ENSURE(kind != NULL && ctx->tx != NULL && fact->object.value > 0);
-    struct evidence *evidence = ctx->platform->evidence;
-    ENSURE(evidence != NULL);
-    if (fact->payload.len > 1 << 20)
-        return refuse(ctx, ERR_INPUT, "fact_too_large", "payload of %s: %zu bytes", kind->name,
-                      fact->payload.len);
-
     struct draft *draft = NEW(ctx, struct draft);
-    draft->log = kind->log;
+    draft->log = log;
     draft->type = fact->type;
     draft->event_id =
         fact->event_id.value != 0 ? fact->event_id : id_make(ctx->platform->ids, ctx->now);
@@ -177,6 +170,20 @@ err_t evidence_append(struct ctx *ctx, const struct fact *fact, ref_t *out_event
     draft->refs = pack_refs(ctx, fact);
     set_actor(ctx, evidence, draft);
     seal_payload(ctx, fact, draft);
+    return draft;
+}
+
+err_t evidence_append(struct ctx *ctx, const struct fact *fact, ref_t *out_event_id)
+{
+    const struct fact_kind *kind = fact_kind_of(fact->type);
+    ENSURE(kind != NULL && ctx->tx != NULL && fact->object.value > 0);
+    struct evidence *evidence = ctx->platform->evidence;
+    ENSURE(evidence != NULL);
+    if (fact->payload.len > 1 << 20)
+        return refuse(ctx, ERR_INPUT, "fact_too_large", "payload of %s: %zu bytes", kind->name,
+                      fact->payload.len);
+
+    struct draft *draft = draft_make(ctx, evidence, fact, kind->log);
     if (evidence->kind == DB_POSTGRES)
         TRY(tell_pending(ctx, draft));
     collect(ctx, draft);
@@ -207,6 +214,7 @@ static const struct field event_row_fields[] = {
      .prefix = "obj"},
     FIELD_AS(struct event_row, event.type, "type", 0, INT32_MAX, 0),
     FIELD_AS(struct event_row, event.log, "log", 0, LOG_COUNT, 0),
+    FIELD_AS(struct event_row, event.epoch, "epoch", 0, INT64_MAX, 0),
     FIELD_AS(struct event_row, event.log_index, "log_index", -1, INT64_MAX, 0),
     FIELD_AS(struct event_row, event.at, "time_ms", 0, INT64_MAX, 0),
     FIELD_AS(struct event_row, event.object_text, "object_text", 0, 64, 0),
@@ -227,7 +235,7 @@ static const struct shape event_row_shape = SHAPE(struct event_row, event_row_fi
 #define EVENT_FACT_COLUMNS                                                                       \
     "event_id, root_id, type, log, object_id, object_text, owner_org_id, actor_kind, actor_id, " \
     "audience, time_ms"
-#define EVENT_COLUMNS "position, log_index, " EVENT_FACT_COLUMNS
+#define EVENT_COLUMNS "position, epoch, log_index, " EVENT_FACT_COLUMNS
 
 static void open_payload(struct ctx *ctx, struct event_row *row)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Everything again from the entries alone: positions, leaves, object chains, payloads, links,
- * tiles, edges and heads are recomputed and compared with what is stored. Needs an open
+ * tiles, edges, heads and epochs are recomputed and compared with what is stored. Needs an open
  * transaction; memory grows with the number of objects. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,10 @@ struct checking {
     struct buf *report;
     struct arena *scratch;
     int lines;
-    int64_t position, tiles[LOG_COUNT + 1];
+    int64_t position, tiles[LOG_COUNT + 1], heads[LOG_COUNT + 1]; /* of all epochs */
+    struct epoch_row *epochs;
+    size_t epoch_count, epochs_begun;
+    int64_t epoch[LOG_COUNT + 1]; /* what follows is of this one */
     struct log_edge edge[LOG_COUNT + 1], stored[LOG_COUNT + 1];
     struct head_row
         next[LOG_COUNT + 1]; /* the stored head to be compared when the tree has its size */
@@ -88,11 +91,10 @@ static err_t next_head(struct ctx *ctx, struct checking *checking, int log)
     static const struct shape shape = SHAPE(struct head_row, fields);
     struct head_row *row = &checking->next[log];
     TRY(db_find(ctx,
-                "SELECT height, size, note FROM evidence_head WHERE log = $1 AND height > $2 AND "
-                "signed = 1 "
-                "ORDER BY height LIMIT 1",
-                ARGS(A((int32_t)log), A(checking->last[log].height)), &shape, row,
-                &checking->has_next[log]));
+                "SELECT height, size, note FROM evidence_head WHERE log = $1 AND epoch = $2 AND "
+                "height > $3 AND signed = 1 ORDER BY height LIMIT 1",
+                ARGS(A((int32_t)log), A(checking->epoch[log]), A(checking->last[log].height)),
+                &shape, row, &checking->has_next[log]));
     if (checking->has_next[log]) {
         /* The row's arena is reset after each entry. */
         size_t len = row->note.len < NOTE_MAX ? row->note.len : NOTE_MAX;
@@ -113,6 +115,10 @@ static void check_head(struct ctx *ctx, struct checking *checking, int log, cons
         return;
     }
     const struct head *head = &note->head;
+    char origin[ORIGIN_MAX];
+    origin_write(origin, life_host(checking->evidence), log, checking->epoch[log]);
+    if (!str_is(head->origin, origin))
+        wrong(checking, "%s head %" PRId64 ": of another epoch or log", word, row->height);
     if (!note_verify(note, checking->keys, &why))
         wrong(checking, "%s head %" PRId64 ": %s", word, row->height, why);
     if ((int64_t)head->height != row->height || (int64_t)head->size != row->size)
@@ -129,12 +135,18 @@ static void check_head(struct ctx *ctx, struct checking *checking, int log, cons
         wrong(checking, "%s head %" PRId64 ": size or time falls", word, row->height);
 }
 
+static struct tree_source source_of(struct ctx *ctx, const struct checking *checking, int log)
+{
+    return (struct tree_source){
+        .ctx = ctx, .log = log, .epoch = checking->epoch[log], .edge = &checking->edge[log]};
+}
+
 /* All heads of the size that the tree has reached. */
 static err_t check_heads(struct ctx *ctx, struct checking *checking, int log)
 {
     while (checking->has_next[log] &&
            checking->next[log].size == (int64_t)checking->edge[log].size) {
-        struct tree_source source = {.ctx = ctx, .log = log, .edge = &checking->edge[log]};
+        struct tree_source source = source_of(ctx, checking, log);
         hash_t root;
         struct head_known known;
         err_t err = source_root(&source, checking->edge[log].size, &root);
@@ -144,6 +156,7 @@ static err_t check_heads(struct ctx *ctx, struct checking *checking, int log)
         if (!head_of_note(ctx->arena, checking->next[log].note, &known))
             known = (struct head_known){0};
         known.height = (uint64_t)checking->next[log].height;
+        checking->heads[log]++;
         checking->last[log] = known;
         TRY(next_head(ctx, checking, log));
     }
@@ -152,13 +165,14 @@ static err_t check_heads(struct ctx *ctx, struct checking *checking, int log)
 
 /* ---- entries ---- */
 struct fsck_row {
-    int64_t position, log_index, time_ms;
+    int64_t position, epoch, log_index, time_ms;
     int32_t log, type, actor_kind;
     ref_t event_id, object, owner_org, actor;
     str_t object_text, entry, leaf, payload;
 };
 static const struct field fsck_fields[] = {
     FIELD(struct fsck_row, position, 0, INT64_MAX, 0),
+    FIELD(struct fsck_row, epoch, 0, INT64_MAX, 0),
     FIELD(struct fsck_row, log_index, 0, INT64_MAX, 0),
     FIELD(struct fsck_row, time_ms, 0, INT64_MAX, 0),
     FIELD(struct fsck_row, log, 1, LOG_COUNT, 0),
@@ -253,7 +267,8 @@ static err_t check_full_tile(struct ctx *ctx, struct checking *checking, int log
     const struct log_edge *edge = &checking->edge[log];
     uint64_t n = (edge->size >> (8 * (level + 1))) - 1;
     str_t hashes;
-    err_t err = tile_load(ctx, log, level, n, &hashes);
+    struct tree_source source = source_of(ctx, checking, log);
+    err_t err = tile_load(&source, level, n, &hashes);
     problem_clear(ctx);
     if (err != OK && err != ERR_NOT_FOUND)
         return err;
@@ -277,9 +292,67 @@ static void check_stored_edge(struct checking *checking, int log)
                   evidence_log_word(log), level);
 }
 
+/* ---- epochs ---- */
+/* The stored edge and the first head of the log's epoch. */
+static err_t begin_epoch(struct ctx *ctx, struct checking *checking, int log, int64_t epoch)
+{
+    checking->epoch[log] = epoch;
+    memset(&checking->edge[log], 0, sizeof checking->edge[log]);
+    memset(&checking->stored[log], 0, sizeof checking->stored[log]);
+    checking->last[log] = (struct head_known){0};
+    err_t err = edge_load(ctx, log, epoch, &checking->stored[log]);
+    if (err != OK && strcmp(ctx->problem.reason, "evidence_damaged") != 0)
+        return err;
+    if (err != OK)
+        wrong(checking, "%s", ctx->problem.detail);
+    problem_clear(ctx);
+    TRY(next_head(ctx, checking, log));
+    return check_heads(ctx, checking, log);
+}
+
+/* Nothing may claim more than the entries that were there. */
+static void check_end(struct checking *checking, int log)
+{
+    const char *word = evidence_log_word(log);
+    if (checking->has_next[log])
+        wrong(checking, "%s head %" PRId64 ": signs %" PRId64 " entries, %" PRIu64 " are there",
+              word, checking->next[log].height, checking->next[log].size, checking->edge[log].size);
+    if (checking->stored[log].size > checking->edge[log].size)
+        wrong(checking, "the stored edge of the %s log has more entries than the log", word);
+    /* Sizes of stored heads never fall, so one that was passed over shows as a gap in the
+     * heights. */
+}
+
+/* An entry of another epoch than the one before it in its log: that one has ended here. */
+static err_t check_epoch(struct ctx *ctx, struct checking *checking, const struct fsck_row *row)
+{
+    int log = row->log;
+    const struct epoch_row *begun = NULL;
+    if (row->epoch == checking->epoch[log])
+        return OK;
+    for (size_t i = 0; i < checking->epoch_count; i++)
+        if (checking->epochs[i].log == log && checking->epochs[i].epoch == row->epoch)
+            begun = &checking->epochs[i];
+    if (begun == NULL || begun->first_position != row->position || row->log_index != 0 ||
+        row->type != FACT_LOG_RESET || begun->closed_epoch != checking->epoch[log]) {
+        wrong(checking, "position %" PRId64 ": epoch %" PRId64 " does not begin here",
+              row->position, row->epoch);
+        return OK;
+    }
+    checking->epochs_begun++;
+    if (begun->closed_size != (int64_t)checking->edge[log].size ||
+        begun->covered_size != (int64_t)checking->last[log].size ||
+        checking->stored[log].size != checking->edge[log].size)
+        wrong(checking, "epoch %" PRId64 " of the %s log did not end as its row says",
+              checking->epoch[log], evidence_log_word(log));
+    check_end(checking, log);
+    return begin_epoch(ctx, checking, log, row->epoch);
+}
+
 static err_t check_tree(struct ctx *ctx, struct checking *checking, const struct fsck_row *row,
                         const hash_t *leaf)
 {
+    TRY(check_epoch(ctx, checking, row));
     struct log_edge *edge = &checking->edge[row->log];
     if (row->log_index != (int64_t)edge->size)
         wrong(checking, "position %" PRId64 ": index %" PRId64 " where %" PRIu64 " is next",
@@ -373,22 +446,23 @@ static err_t check_rest(struct ctx *ctx, struct checking *checking)
         wrong(checking, "%" PRId64 " objects are noted, entries tell of %zu", objects,
               checking->chain_count);
     for (int log = 1; log <= LOG_COUNT; log++) {
-        int64_t tiles = 0;
+        int64_t tiles = 0, heads = 0;
         const char *word = evidence_log_word(log);
         TRY(db_int(ctx, "SELECT count(*) FROM evidence_tile WHERE log = $1", ARGS(A((int32_t)log)),
                    &tiles));
         if (tiles != checking->tiles[log])
             wrong(checking, "the %s log has %" PRId64 " tiles that belong to it of %" PRId64, word,
                   checking->tiles[log], tiles);
-        if (checking->has_next[log])
-            wrong(checking, "%s head %" PRId64 ": signs %" PRId64 " entries, %" PRIu64 " are there",
-                  word, checking->next[log].height, checking->next[log].size,
-                  checking->edge[log].size);
-        if (checking->stored[log].size > checking->edge[log].size)
-            wrong(checking, "the stored edge of the %s log has more entries than the log", word);
-        /* Sizes of stored heads never fall, so one that was passed over shows as a gap in the
-         * heights. */
+        TRY(db_int(ctx, "SELECT count(*) FROM evidence_head WHERE log = $1 AND signed = 1",
+                   ARGS(A((int32_t)log)), &heads));
+        if (heads > checking->heads[log] + checking->has_next[log])
+            wrong(checking, "the %s log has %" PRId64 " heads that belong to it of %" PRId64, word,
+                  checking->heads[log], heads);
+        check_end(checking, log);
     }
+    if (checking->epochs_begun != checking->epoch_count)
+        wrong(checking, "%zu epochs of logs are noted, entries tell of %zu", checking->epoch_count,
+              checking->epochs_begun);
     return OK;
 }
 
@@ -401,21 +475,15 @@ static err_t check_all(struct ctx *ctx, struct checking *checking)
     checking->keys = NEW(ctx, struct vkeys);
     if (!vkeys_read(ctx->arena, buf_str(&keys), checking->keys, &why))
         return refuse(ctx, ERR_INTERNAL, "evidence_keys", "%s", why);
-    for (int log = 1; log <= LOG_COUNT; log++) {
-        err_t err = edge_load(ctx, log, &checking->stored[log]);
-        if (err != OK && strcmp(ctx->problem.reason, "evidence_damaged") != 0)
-            return err;
-        if (err != OK)
-            wrong(checking, "%s", ctx->problem.detail);
-        problem_clear(ctx);
-        TRY(next_head(ctx, checking, log));
-        TRY(check_heads(ctx, checking, log));
-    }
-    TRY(db_each(ctx,
-                "SELECT position, log_index, time_ms, log, type, actor_kind, event_id, object_id, "
-                "owner_org_id, actor_id, "
-                "object_text, entry, leaf, payload FROM evidence_entry ORDER BY position",
-                NO_ARGS, &fsck_shape, check_row, checking));
+    TRY(epoch_rows(ctx, &checking->epochs, &checking->epoch_count));
+    for (int log = 1; log <= LOG_COUNT; log++)
+        TRY(begin_epoch(ctx, checking, log, 1));
+    TRY(db_each(
+        ctx,
+        "SELECT position, epoch, log_index, time_ms, log, type, actor_kind, event_id, object_id, "
+        "owner_org_id, actor_id, "
+        "object_text, entry, leaf, payload FROM evidence_entry ORDER BY position",
+        NO_ARGS, &fsck_shape, check_row, checking));
     return check_rest(ctx, checking);
 }
 

@@ -12,6 +12,7 @@ enum { REPLAY_MAX = 5000, FRESH_MS = MS_MINUTE };
 struct making {
     struct evidence *evidence;
     int log;
+    int64_t epoch;
     bool due, ready;
     struct log_edge edge;   /* of the committed tree */
     struct head_known last; /* the head before */
@@ -50,8 +51,10 @@ static err_t head_row_of(struct ctx *ctx, struct making *making, struct head_row
     static const struct shape shape = SHAPE(struct head_row, fields);
     return db_find(
         ctx,
-        "SELECT height, size, time_ms, signed FROM evidence_head WHERE log = $1 AND height = $2",
-        ARGS(A((int32_t)making->log), A((int64_t)making->last.height + 1)), &shape, out, out_found);
+        "SELECT height, size, time_ms, signed FROM evidence_head WHERE log = $1 AND epoch = $2 AND "
+        "height = $3",
+        ARGS(A((int32_t)making->log), A(making->epoch), A((int64_t)making->last.height + 1)),
+        &shape, out, out_found);
 }
 
 /* PostgreSQL: the size and time of the next head are a row before they are signed, so that whoever
@@ -81,18 +84,25 @@ static err_t decide_head(struct ctx *ctx, void *arg)
     }
     if (found)
         return OK;
-    return db_exec_one(ctx,
-                       "INSERT INTO evidence_head (log, height, size, time_ms, signed, note) "
-                       "VALUES ($1, $2, $3, $4, 0, '')",
-                       ARGS(A((int32_t)making->log), A(making->head.height), A(making->head.size),
-                            A(making->head.time_ms)));
+    return db_exec_one(
+        ctx,
+        "INSERT INTO evidence_head (log, epoch, height, size, time_ms, signed, note) "
+        "VALUES ($1, $2, $3, $4, $5, 0, '')",
+        ARGS(A((int32_t)making->log), A(making->epoch), A(making->head.height),
+             A(making->head.size), A(making->head.time_ms)));
+}
+
+static struct tree_source source_of(struct ctx *ctx, const struct making *making)
+{
+    return (struct tree_source){
+        .ctx = ctx, .log = making->log, .epoch = making->epoch, .edge = &making->edge};
 }
 
 /* Root of the decided size and the proof from what the signer signed last. */
 static err_t prove_head(struct ctx *ctx, void *arg)
 {
     struct making *making = arg;
-    struct tree_source source = {.ctx = ctx, .log = making->log, .edge = &making->edge};
+    struct tree_source source = source_of(ctx, making);
     TRY(source_root(&source, making->head.size, &making->head.root));
     return source_consistency(&source, making->last.size, making->head.size, making->path,
                               &making->path_count);
@@ -112,10 +122,10 @@ static err_t prove_adoption(struct ctx *ctx, void *arg)
 {
     struct adopting *adopting = arg;
     struct making *making = adopting->making;
-    struct tree_source source = {.ctx = ctx, .log = making->log, .edge = &making->edge};
+    struct tree_source source = source_of(ctx, making);
     struct head_row row;
     bool found;
-    TRY(head_newest(ctx, making->log, &row, &found));
+    TRY(head_newest(ctx, making->log, making->epoch, &row, &found));
     adopting->note = found ? row.note : STR("");
     return source_consistency(&source, adopting->from, (uint64_t)row.size, adopting->path,
                               &adopting->path_count);
@@ -213,15 +223,16 @@ struct storing {
 
 static err_t store_head(struct ctx *ctx, const struct making *making)
 {
-    return db_exec(ctx,
-                   "INSERT INTO evidence_head (log, height, size, time_ms, signed, note) VALUES "
-                   "($1, $2, $3, $4, 1, $5) "
-                   "ON CONFLICT (log, height) DO UPDATE SET signed = 1, note = excluded.note, size "
-                   "= excluded.size, "
-                   "time_ms = excluded.time_ms WHERE evidence_head.signed = 0",
-                   ARGS(A((int32_t)making->log), A(making->made.height), A(making->made.size),
-                        A(making->made.time_ms), A(making->note)),
-                   NULL);
+    return db_exec(
+        ctx,
+        "INSERT INTO evidence_head (log, epoch, height, size, time_ms, signed, note) "
+        "VALUES ($1, $2, $3, $4, $5, 1, $6) "
+        "ON CONFLICT (log, epoch, height) DO UPDATE SET signed = 1, note = excluded.note, size "
+        "= excluded.size, "
+        "time_ms = excluded.time_ms WHERE evidence_head.signed = 0",
+        ARGS(A((int32_t)making->log), A(making->epoch), A(making->made.height),
+             A(making->made.size), A(making->made.time_ms), A(making->note)),
+        NULL);
 }
 
 static err_t store_heads(struct ctx *ctx, void *arg)
@@ -231,7 +242,7 @@ static err_t store_heads(struct ctx *ctx, void *arg)
         if (storing->making[log].ready)
             TRY(store_head(ctx, &storing->making[log]));
         if (storing->edge[log])
-            TRY(edge_store(ctx, log, &storing->making[log].edge));
+            TRY(edge_store(ctx, log, storing->making[log].epoch, &storing->making[log].edge));
     }
     return OK;
 }
@@ -245,6 +256,7 @@ static void begin_round(struct evidence *evidence, struct storing *storing, int6
         struct making *making = &storing->making[log];
         making->evidence = evidence;
         making->log = log;
+        making->epoch = evidence->epoch;
         making->due = head_is_due(evidence, log, now_ms);
         making->last = evidence->heads[log];
         edge_copy(&making->edge, &evidence->committed[log]);

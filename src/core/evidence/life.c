@@ -30,8 +30,8 @@ static const struct shape replay_shape = SHAPE(struct replay_row, replay_fields)
 struct loading {
     struct log_edge edge[LOG_COUNT + 1];
     struct head_known head[LOG_COUNT + 1];
-    str_t origin[LOG_COUNT + 1]; /* of the stored head */
-    int64_t position;
+    str_t origin[LOG_COUNT + 1]; /* of the newest stored head, of whatever epoch */
+    int64_t epoch, position;
 };
 
 static err_t replay(struct ctx *ctx, const void *data, void *arg)
@@ -58,13 +58,13 @@ static err_t replay(struct ctx *ctx, const void *data, void *arg)
 static err_t check_head(struct ctx *ctx, struct loading *loading, int log,
                         const struct head_known *head)
 {
-    struct tree_source source = {.ctx = ctx, .log = log, .edge = &loading->edge[log]};
+    struct tree_source source = {
+        .ctx = ctx, .log = log, .epoch = loading->epoch, .edge = &loading->edge[log]};
     hash_t root;
     if (head->size > loading->edge[log].size)
         return refuse(ctx, ERR_STATE, "evidence_behind_head",
                       "the %s log has %" PRIu64 " entries, its signed head %" PRIu64
-                      ": restore a newer copy, or open a "
-                      "new epoch",
+                      ": restore a newer copy, or open a new epoch",
                       evidence_log_word(log), loading->edge[log].size, head->size);
     TRY(source_root(&source, head->size, &root));
     if (memcmp(&root, &head->root, sizeof root) != 0)
@@ -77,23 +77,29 @@ static err_t check_head(struct ctx *ctx, struct loading *loading, int log,
 static err_t load_log(struct ctx *ctx, struct loading *loading, int log)
 {
     struct head_row row;
-    bool found;
-    TRY(head_newest(ctx, log, &row, &found));
+    bool found = false;
+    int64_t epoch = loading->epoch + 1;
+    while (!found && --epoch > 0)
+        TRY(head_newest(ctx, log, epoch, &row, &found));
     if (!found)
         return OK;
+    struct head_known head;
     str_t rest = row.note;
-    if (!str_next(&rest, '\n', &loading->origin[log]) ||
-        !head_of_note(ctx->arena, row.note, &loading->head[log]))
+    if (!str_next(&rest, '\n', &loading->origin[log]) || !head_of_note(ctx->arena, row.note, &head))
         return refuse(ctx, ERR_INTERNAL, "evidence_damaged", "head %" PRId64 " of log %d",
                       row.height, log);
-    return check_head(ctx, loading, log, &loading->head[log]);
+    if (epoch < loading->epoch)
+        return OK;
+    loading->head[log] = head;
+    return check_head(ctx, loading, log, &head);
 }
 
 static err_t load(struct ctx *ctx, struct loading *loading)
 {
     int64_t from = INT64_MAX;
+    TRY(epoch_current(ctx, &loading->epoch));
     for (int log = 1; log <= LOG_COUNT; log++) {
-        TRY(edge_load(ctx, log, &loading->edge[log]));
+        TRY(edge_load(ctx, log, loading->epoch, &loading->edge[log]));
         if (loading->edge[log].position < from)
             from = loading->edge[log].position;
         if (loading->edge[log].position > loading->position)
@@ -101,8 +107,8 @@ static err_t load(struct ctx *ctx, struct loading *loading)
     }
     TRY(db_each(ctx,
                 "SELECT position, log, log_index, entry, leaf FROM evidence_entry WHERE position > "
-                "$1 ORDER BY position",
-                ARGS(A(from)), &replay_shape, replay, loading));
+                "$1 AND epoch = $2 ORDER BY position",
+                ARGS(A(from), A(loading->epoch)), &replay_shape, replay, loading));
     int64_t newest = 0;
     TRY(db_int(ctx, "SELECT max(position) FROM evidence_entry", NO_ARGS, &newest));
     if (newest < loading->position)
@@ -113,29 +119,37 @@ static err_t load(struct ctx *ctx, struct loading *loading)
     return OK;
 }
 
-static void set_origins(struct evidence *evidence, str_t host)
+void life_set_origins(struct evidence *evidence, str_t host)
 {
+    char copy[256];
+    size_t len = host.len < sizeof copy ? host.len : sizeof copy - 1;
+    memcpy(copy, host.data, len); /* it may stand in an origin */
     for (int log = 1; log <= LOG_COUNT; log++)
-        snprintf(evidence->origin[log], sizeof evidence->origin[log], "%.*s/evidence/%s",
-                 (int)(host.len < 255 ? host.len : 255), host.data, evidence_log_word(log));
+        origin_write(evidence->origin[log], str_from(copy, len), log, evidence->epoch);
+}
+
+static str_t origin_host(str_t origin)
+{
+    const char *slash = origin.len == 0 ? NULL : memchr(origin.data, '/', origin.len);
+    return slash == NULL ? STR("") : str_from(origin.data, (size_t)(slash - origin.data));
+}
+
+str_t life_host(const struct evidence *evidence)
+{
+    return origin_host(str_of(evidence->origin[LOG_OPS]));
 }
 
 /* The host under which the first head was signed stays the name of the logs: with another one, the
  * signer would see logs that it knows nothing of, and their heads would not follow. */
 static void keep_origins(struct evidence *evidence, const struct loading *loading)
 {
-    for (int log = 1; log <= LOG_COUNT; log++) {
-        str_t host = loading->origin[log];
-        char tail[32];
-        snprintf(tail, sizeof tail, "/evidence/%s", evidence_log_word(log));
-        if (!str_ends(host, str_of(tail)))
-            continue;
-        host.len -= strlen(tail);
-        if (!str_is(loading->origin[log], evidence->origin[log]))
-            log_at(LOG_INFO, "evidence_origin", "kept=" STR_FMT, STR_ARG(host));
-        set_origins(evidence, host);
-        return;
-    }
+    str_t host = STR("");
+    for (int log = LOG_COUNT; log > 0; log--)
+        if (loading->origin[log].len > 0)
+            host = origin_host(loading->origin[log]);
+    if (host.len > 0 && !str_eq(host, life_host(evidence)))
+        log_at(LOG_INFO, "evidence_origin", "kept=" STR_FMT, STR_ARG(host));
+    life_set_origins(evidence, host.len > 0 ? host : life_host(evidence));
 }
 
 err_t life_load(struct ctx *ctx, struct evidence *evidence)
@@ -143,6 +157,7 @@ err_t life_load(struct ctx *ctx, struct evidence *evidence)
     struct loading *loading = NEW(ctx, struct loading);
     TRY(load(ctx, loading));
     pthread_mutex_lock(&evidence->lock);
+    evidence->epoch = loading->epoch;
     keep_origins(evidence, loading);
     for (int log = 1; log <= LOG_COUNT; log++) {
         edge_copy(&evidence->committed[log], &loading->edge[log]);
@@ -154,6 +169,27 @@ err_t life_load(struct ctx *ctx, struct evidence *evidence)
     return OK;
 }
 
+static err_t check_signer_note(struct ctx *ctx, struct evidence *evidence, struct loading *loading,
+                               int log, const struct signer_note *kept)
+{
+    struct head_known head;
+    str_t base, own;
+    int64_t epoch, own_epoch;
+    origin_split(kept->origin, &base, &epoch);
+    origin_split(str_of(evidence->origin[log]), &own, &own_epoch);
+    if (!str_eq(base, own) || epoch < own_epoch)
+        return OK;
+    if (epoch > own_epoch)
+        return refuse(ctx, ERR_STATE, "evidence_behind_head",
+                      "epoch %" PRId64 " of the %s log has signed heads, this database is of epoch "
+                      "%" PRId64 ": restore a newer copy, or open a new epoch",
+                      epoch, evidence_log_word(log), own_epoch);
+    if (!head_of_note(ctx->arena, kept->note, &head))
+        return refuse(ctx, ERR_INTERNAL, "signer_state_unreadable", "note of " STR_FMT,
+                      STR_ARG(kept->origin));
+    return check_head(ctx, loading, log, &head);
+}
+
 /* What the signer remembers is newer than a database restored from a copy. */
 static err_t check_signer_file(struct ctx *ctx, struct evidence *evidence, const char *path)
 {
@@ -161,16 +197,11 @@ static err_t check_signer_file(struct ctx *ctx, struct evidence *evidence, const
     size_t count;
     struct loading *loading = NEW(ctx, struct loading);
     TRY(signer_file_read(ctx, path, &notes, &count));
+    loading->epoch = evidence->epoch;
     for (int log = 1; log <= LOG_COUNT; log++) {
         edge_copy(&loading->edge[log], &evidence->committed[log]);
-        for (size_t i = 0; i < count; i++) {
-            struct head_known head;
-            if (!str_is(notes[i].origin, evidence->origin[log]))
-                continue;
-            if (!head_of_note(ctx->arena, notes[i].note, &head))
-                return refuse(ctx, ERR_INTERNAL, "signer_state_unreadable", "%s", path);
-            TRY(check_head(ctx, loading, log, &head));
-        }
+        for (size_t i = 0; i < count; i++)
+            TRY(check_signer_note(ctx, evidence, loading, log, &notes[i]));
     }
     return OK;
 }
@@ -199,7 +230,7 @@ static void init_sync(struct evidence *evidence)
     pthread_mutex_init(&evidence->lock, NULL);
 }
 
-err_t evidence_open(struct ctx *ctx, const struct evidence_options *options, struct evidence **out)
+struct evidence *life_new(struct ctx *ctx, const struct evidence_options *options)
 {
     struct evidence *evidence = calloc(1, sizeof *evidence);
     ENSURE(evidence != NULL);
@@ -212,8 +243,15 @@ err_t evidence_open(struct ctx *ctx, const struct evidence_options *options, str
     keyring_secret(ctx->platform->keys, "pseudonym", evidence->pseudonym);
     evidence->head_key = keyring_sm2(ctx->platform->keys, "head");
     crypto_random(&evidence->holder, sizeof evidence->holder);
-    set_origins(evidence, options->host);
+    evidence->epoch = 1;
+    life_set_origins(evidence, options->host);
     init_sync(evidence);
+    return evidence;
+}
+
+err_t evidence_open(struct ctx *ctx, const struct evidence_options *options, struct evidence **out)
+{
+    struct evidence *evidence = life_new(ctx, options);
     struct opening opening = {evidence, options->signer_state};
     err_t err = db_read(ctx, ctx->platform->db, open_state, &opening);
     if (err != OK) {

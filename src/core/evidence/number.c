@@ -84,30 +84,36 @@ static void entry_of_draft(const struct draft *draft, const hash_t *prev, struct
     }
 }
 
-static err_t tile_store(struct ctx *ctx, const struct log_edge *edge, int log, int level)
+static err_t tile_store(struct ctx *ctx, const struct evidence *evidence, int log, int level)
 {
+    const struct log_edge *edge = &evidence->working[log];
     int64_t n = (int64_t)(edge->size >> (8 * (level + 1))) - 1;
     return db_exec_one(ctx,
-                       "INSERT INTO evidence_tile (log, level, n, first_position, hashes) VALUES "
-                       "($1, $2, $3, $4, $5)",
-                       ARGS(A((int32_t)log), A((int32_t)level), A(n),
+                       "INSERT INTO evidence_tile (log, epoch, level, n, first_position, hashes) "
+                       "VALUES ($1, $2, $3, $4, $5, $6)",
+                       ARGS(A((int32_t)log), A(evidence->epoch), A((int32_t)level), A(n),
                             A(level == 0 ? edge->tile_first : (int64_t)0),
                             A_BYTES(str_from(edge->hash[level], sizeof edge->hash[level]))));
 }
 
-static err_t entry_store(struct ctx *ctx, const struct draft *draft, int64_t position,
-                         int64_t log_index, str_t entry, const hash_t *leaf)
+struct place {
+    int64_t position, epoch, log_index;
+};
+
+static err_t entry_store(struct ctx *ctx, const struct draft *draft, struct place place,
+                         str_t entry, const hash_t *leaf)
 {
     return db_exec_one(
         ctx,
-        "INSERT INTO evidence_entry (position, log, log_index, event_id, root_id, type, object_id, "
-        "object_text, "
-        "owner_org_id, actor_kind, actor_id, audience, time_ms, entry, leaf, payload) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
-        ARGS(A(position), A(draft->log), A(log_index), A(draft->event_id), A(draft->root),
-             A(draft->type), A(draft->object), A(draft->object_text), A(draft->owner_org),
-             A(draft->actor_kind), A(draft->actor), A_BYTES(draft->audience), A(draft->at),
-             A_BYTES(entry), A_BYTES(str_from(leaf->bytes, HASH_BYTES)), A_BYTES(draft->payload)));
+        "INSERT INTO evidence_entry (position, log, epoch, log_index, event_id, root_id, type, "
+        "object_id, object_text, owner_org_id, actor_kind, actor_id, audience, time_ms, entry, "
+        "leaf, payload) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        ARGS(A(place.position), A(draft->log), A(place.epoch), A(place.log_index),
+             A(draft->event_id), A(draft->root), A(draft->type), A(draft->object),
+             A(draft->object_text), A(draft->owner_org), A(draft->actor_kind), A(draft->actor),
+             A_BYTES(draft->audience), A(draft->at), A_BYTES(entry),
+             A_BYTES(str_from(leaf->bytes, HASH_BYTES)), A_BYTES(draft->payload)));
 }
 
 static err_t number_one(struct ctx *ctx, struct evidence *evidence, const struct draft *draft)
@@ -127,20 +133,21 @@ static err_t number_one(struct ctx *ctx, struct evidence *evidence, const struct
         edge_copy(edge, &evidence->committed[draft->log]);
         evidence->touched[draft->log] = true;
     }
-    int64_t position = evidence->working_position + 1;
-    TRY(entry_store(ctx, draft, position, (int64_t)edge->size, buf_str(&bytes), &leaf));
-    int full = edge_append(edge, &leaf, position);
+    struct place place = {evidence->working_position + 1, evidence->epoch, (int64_t)edge->size};
+    TRY(entry_store(ctx, draft, place, buf_str(&bytes), &leaf));
+    int full = edge_append(edge, &leaf, place.position);
     for (int level = 0; level < full; level++)
-        TRY(tile_store(ctx, edge, draft->log, level));
+        TRY(tile_store(ctx, evidence, draft->log, level));
     object->leaf = leaf;
-    evidence->working_position = position;
+    evidence->working_position = place.position;
     return OK;
 }
 
 err_t number_drafts(struct ctx *ctx, struct evidence *evidence, struct draft *const *drafts,
                     size_t count)
 {
-    /* `committed` is written by this thread only, so reading it here needs no lock. */
+    /* `committed` and `epoch` are written by this thread only, so reading them here needs no lock.
+     */
     memset(evidence->touched, 0, sizeof evidence->touched);
     evidence->working_position = evidence->position;
     evidence->object_capacity = 16;

@@ -332,6 +332,20 @@ static const char *not_next(const struct note *last, const struct head *head, st
     return not_consistent(last, head->size, &head->root, proof);
 }
 
+/* Once a later epoch of a log has begun, its older ones are over. */
+static bool epoch_is_over(const struct signer *signer, str_t origin)
+{
+    str_t base, kept;
+    int64_t epoch, kept_epoch;
+    origin_split(origin, &base, &epoch);
+    for (size_t i = 0; i < signer->count; i++) {
+        origin_split(signer->notes[i].origin, &kept, &kept_epoch);
+        if (str_eq(kept, base) && kept_epoch > epoch)
+            return true;
+    }
+    return false;
+}
+
 static bool read_head(const struct wire *request, struct head *out)
 {
     if (request->count != 9)
@@ -370,6 +384,8 @@ static const char *handle_sign(struct ctx *ctx, struct signer *signer, const str
     struct signer_note *kept;
     if (!read_head(request, &head))
         return "malformed request";
+    if (epoch_is_over(signer, head.origin))
+        return "a later epoch of this log has begun";
     const char *why = last_note(ctx, signer, head.origin, &last, &kept);
     if (why != NULL)
         return why;
@@ -411,6 +427,8 @@ static const char *handle_adopt(struct ctx *ctx, struct signer *signer, const st
     vkeys_free(pinned);
     if (!valid)
         return "the note is not signed by this key";
+    if (epoch_is_over(signer, note->head.origin))
+        return "a later epoch of this log has begun";
     const char *damaged = last_note(ctx, signer, note->head.origin, &last, &kept);
     if (damaged != NULL)
         return damaged;

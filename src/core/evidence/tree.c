@@ -83,12 +83,14 @@ static const struct field edge_row_fields[] = {
 };
 static const struct shape edge_row_shape = SHAPE(struct edge_row, edge_row_fields);
 
-err_t edge_load(struct ctx *ctx, int log, struct log_edge *out)
+err_t edge_load(struct ctx *ctx, int log, int64_t epoch, struct log_edge *out)
 {
     struct edge_row row = {0};
     bool found;
-    TRY(db_find(ctx, "SELECT size, position, tile_first, hashes FROM evidence_edge WHERE log = $1",
-                ARGS(A(log)), &edge_row_shape, &row, &found));
+    TRY(db_find(ctx,
+                "SELECT size, position, tile_first, hashes FROM evidence_edge WHERE log = $1 AND "
+                "epoch = $2",
+                ARGS(A(log), A(epoch)), &edge_row_shape, &row, &found));
     out->size = (uint64_t)row.size;
     out->position = row.position;
     out->tile_first = row.tile_first;
@@ -99,17 +101,17 @@ err_t edge_load(struct ctx *ctx, int log, struct log_edge *out)
 }
 
 /* An instance that has lost its lease may still come with an older one: the newer stays. */
-err_t edge_store(struct ctx *ctx, int log, const struct log_edge *edge)
+err_t edge_store(struct ctx *ctx, int log, int64_t epoch, const struct log_edge *edge)
 {
-    return db_exec(
-        ctx,
-        "INSERT INTO evidence_edge (log, size, position, tile_first, hashes) "
-        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (log) DO UPDATE SET size = excluded.size, "
-        "position = excluded.position, tile_first = excluded.tile_first, "
-        "hashes = excluded.hashes WHERE excluded.position >= evidence_edge.position",
-        ARGS(A(log), A(edge->size), A(edge->position), A(edge->tile_first),
-             A_BYTES(edge_pack(ctx->arena, edge))),
-        NULL);
+    return db_exec(ctx,
+                   "INSERT INTO evidence_edge (log, epoch, size, position, tile_first, hashes) "
+                   "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (log, epoch) DO UPDATE SET size = "
+                   "excluded.size, "
+                   "position = excluded.position, tile_first = excluded.tile_first, "
+                   "hashes = excluded.hashes WHERE excluded.position >= evidence_edge.position",
+                   ARGS(A(log), A(epoch), A(edge->size), A(edge->position), A(edge->tile_first),
+                        A_BYTES(edge_pack(ctx->arena, edge))),
+                   NULL);
 }
 
 /* ---- nodes ---- */
@@ -120,15 +122,19 @@ static const struct field tile_row_fields[] = {
     FIELD_BYTES(struct tile_row, hashes, 0, TILE_BYTES, 0)};
 static const struct shape tile_row_shape = SHAPE(struct tile_row, tile_row_fields);
 
-err_t tile_load(struct ctx *ctx, int log, int level, uint64_t n, str_t *out_hashes)
+err_t tile_load(const struct tree_source *source, int level, uint64_t n, str_t *out_hashes)
 {
+    struct ctx *ctx = source->ctx;
     struct tile_row row = {0};
     bool found;
-    TRY(db_find(ctx, "SELECT hashes FROM evidence_tile WHERE log = $1 AND level = $2 AND n = $3",
-                ARGS(A(log), A(level), A(n)), &tile_row_shape, &row, &found));
+    TRY(db_find(ctx,
+                "SELECT hashes FROM evidence_tile WHERE log = $1 AND epoch = $2 AND level = $3 AND "
+                "n = $4",
+                ARGS(A(source->log), A(source->epoch), A(level), A(n)), &tile_row_shape, &row,
+                &found));
     if (!found)
-        return refuse(ctx, ERR_NOT_FOUND, "not_found", "log %d has no tile %d/%" PRIu64, log, level,
-                      n);
+        return refuse(ctx, ERR_NOT_FOUND, "not_found", "log %d has no tile %d/%" PRIu64,
+                      source->log, level, n);
     if (row.hashes.len != TILE_BYTES)
         return refuse(ctx, ERR_INTERNAL, "evidence_damaged",
                       "tile %d/%" PRIu64 " has a wrong length", level, n);
@@ -156,7 +162,7 @@ static const hash_t *source_tile(struct tree_source *source, int level, uint64_t
         if (tile->level == level && tile->n == n)
             return tile->hash;
     str_t hashes;
-    source->error = tile_load(source->ctx, source->log, level, n, &hashes);
+    source->error = tile_load(source, level, n, &hashes);
     if (source->error != OK)
         return NULL;
     struct tile_cached *tile = NEW(source->ctx, struct tile_cached);
@@ -228,11 +234,13 @@ static const struct field head_row_fields[] = {
 static const struct shape head_row_shape = SHAPE(struct head_row, head_row_fields);
 #define HEAD_COLUMNS "SELECT log, height, size, time_ms, signed, note FROM evidence_head "
 
-err_t head_newest(struct ctx *ctx, int log, struct head_row *out, bool *out_found)
+err_t head_newest(struct ctx *ctx, int log, int64_t epoch, struct head_row *out, bool *out_found)
 {
     *out = (struct head_row){0};
-    return db_find(ctx, HEAD_COLUMNS "WHERE log = $1 AND signed = 1 ORDER BY height DESC LIMIT 1",
-                   ARGS(A(log)), &head_row_shape, out, out_found);
+    return db_find(ctx,
+                   HEAD_COLUMNS "WHERE log = $1 AND epoch = $2 AND signed = 1 ORDER BY height DESC "
+                                "LIMIT 1",
+                   ARGS(A(log), A(epoch)), &head_row_shape, out, out_found);
 }
 
 hash_t head_text_hash(str_t text)
@@ -254,24 +262,34 @@ bool head_of_note(struct arena *arena, str_t text, struct head_known *out)
 }
 
 /* ---- what is handed out ---- */
-static err_t source_open(struct ctx *ctx, int log, struct tree_source *out,
+static err_t source_open(struct ctx *ctx, int log, int64_t epoch, struct tree_source *out,
                          struct head_row *out_head, bool *out_found)
 {
     struct log_edge *edge = NEW(ctx, struct log_edge);
-    TRY(edge_load(ctx, log, edge));
-    TRY(head_newest(ctx, log, out_head, out_found));
-    *out = (struct tree_source){.ctx = ctx, .log = log, .edge = edge};
+    TRY(edge_load(ctx, log, epoch, edge));
+    TRY(head_newest(ctx, log, epoch, out_head, out_found));
+    *out = (struct tree_source){.ctx = ctx, .log = log, .epoch = epoch, .edge = edge};
     return OK;
+}
+
+/* Of the newest epoch. */
+static err_t source_open_newest(struct ctx *ctx, int log, struct tree_source *out,
+                                struct head_row *out_head, bool *out_found)
+{
+    int64_t epoch;
+    TRY(epoch_current(ctx, &epoch));
+    return source_open(ctx, log, epoch, out, out_head, out_found);
 }
 
 struct leaf_row {
     int32_t log;
-    int64_t log_index;
+    int64_t epoch, log_index;
     ref_t owner_org;
     str_t entry, box;
 };
 static const struct field leaf_row_fields[] = {
     FIELD(struct leaf_row, log, 1, LOG_COUNT, 0),
+    FIELD(struct leaf_row, epoch, 0, INT64_MAX, 0),
     FIELD(struct leaf_row, log_index, 0, INT64_MAX, 0),
     {.name = "owner_org_id",
      .type = FT_REF,
@@ -289,6 +307,18 @@ static err_t refuse_pending(struct ctx *ctx)
         refuse(ctx, ERR_UPSTREAM, "receipt_pending", "no signed head covers this event yet");
     ctx->problem.retry_after_s = 1;
     return code;
+}
+
+static err_t refuse_uncovered(struct ctx *ctx, const struct leaf_row *row)
+{
+    int64_t epoch = row->epoch;
+    TRY(epoch_current(ctx, &epoch));
+    if (row->epoch < epoch)
+        return refuse(ctx, ERR_GONE, "epoch_closed",
+                      "epoch %" PRId64 " of the %s log ended before a head of it covered this "
+                      "event; the log.reset that follows tells so",
+                      row->epoch, evidence_log_word(row->log));
+    return refuse_pending(ctx);
 }
 
 static err_t no_entry(struct ctx *ctx, ref_t event_id)
@@ -321,15 +351,16 @@ err_t evidence_receipt(struct ctx *ctx, ref_t event_id, bool with_payload, str_t
     struct head_row head;
     struct tree_source source;
     bool found;
-    TRY(db_find(ctx,
-                "SELECT log, log_index, owner_org_id, entry, payload FROM evidence_entry WHERE "
-                "event_id = $1",
-                ARGS(A(event_id)), &leaf_row_shape, &row, &found));
+    TRY(db_find(
+        ctx,
+        "SELECT log, epoch, log_index, owner_org_id, entry, payload FROM evidence_entry WHERE "
+        "event_id = $1",
+        ARGS(A(event_id)), &leaf_row_shape, &row, &found));
     if (!found)
         return no_entry(ctx, event_id);
-    TRY(source_open(ctx, row.log, &source, &head, &found));
+    TRY(source_open(ctx, row.log, row.epoch, &source, &head, &found));
     if (!found || head.size <= row.log_index)
-        return refuse_pending(ctx);
+        return refuse_uncovered(ctx, &row);
     struct receipt *receipt = NEW(ctx, struct receipt);
     receipt->extra = row.entry;
     receipt->index = (uint64_t)row.log_index;
@@ -351,27 +382,17 @@ err_t evidence_checkpoint(struct ctx *ctx, int log, int64_t height, str_t *out_n
 {
     struct head_row head = {0};
     bool found;
+    int64_t epoch;
+    TRY(epoch_current(ctx, &epoch));
     if (height == 0)
-        TRY(head_newest(ctx, log, &head, &found));
+        TRY(head_newest(ctx, log, epoch, &head, &found));
     else
-        TRY(db_find(ctx, HEAD_COLUMNS "WHERE log = $1 AND height = $2 AND signed = 1",
-                    ARGS(A(log), A(height)), &head_row_shape, &head, &found));
+        TRY(db_find(ctx,
+                    HEAD_COLUMNS "WHERE log = $1 AND epoch = $2 AND height = $3 AND signed = 1",
+                    ARGS(A(log), A(epoch), A(height)), &head_row_shape, &head, &found));
     if (!found)
         return refuse(ctx, ERR_NOT_FOUND, "not_found", "no such head");
     *out_note = head.note;
-    return OK;
-}
-
-err_t evidence_signed_sizes(struct ctx *ctx, int64_t out_sizes[LOG_COUNT + 1])
-{
-    for (int log = 0; log <= LOG_COUNT; log++) {
-        out_sizes[log] = 0;
-        if (log > 0)
-            TRY(db_int(ctx,
-                       "SELECT size FROM evidence_head WHERE log = $1 AND signed = 1 ORDER BY "
-                       "height DESC LIMIT 1",
-                       ARGS(A((int32_t)log)), &out_sizes[log]));
-    }
     return OK;
 }
 
@@ -380,7 +401,7 @@ err_t evidence_consistency(struct ctx *ctx, int log, int64_t from, int64_t to, s
     struct head_row head;
     struct tree_source source;
     bool found;
-    TRY(source_open(ctx, log, &source, &head, &found));
+    TRY(source_open_newest(ctx, log, &source, &head, &found));
     if (from < 0 || from > to || !found || to > head.size)
         return refuse_status(ctx, 400, "range_invalid", "from <= to <= %" PRId64 " is needed",
                              found ? head.size : 0);
@@ -402,7 +423,7 @@ err_t evidence_tile(struct ctx *ctx, int log, int level, int64_t index, int widt
     struct head_row head;
     struct tree_source source;
     bool found;
-    TRY(source_open(ctx, log, &source, &head, &found));
+    TRY(source_open_newest(ctx, log, &source, &head, &found));
     bool outside = !found || level < 0 || level >= TILE_LEVELS || index < 0 || width < 1 ||
                    width > TILE_HASHES;
     if (outside ||
@@ -419,9 +440,14 @@ err_t evidence_tile(struct ctx *ctx, int log, int level, int64_t index, int widt
 void evidence_keys(struct evidence *evidence, struct buf *out)
 {
     uint8_t point[SM2_POINT_BYTES];
+    char origin[ORIGIN_MAX];
     sm2_point(evidence->head_key, point);
-    for (int log = 1; log <= LOG_COUNT; log++) {
-        vkey_write(out, str_of(evidence->origin[log]), false, point);
-        buf_putc(out, '\n');
-    }
+    pthread_mutex_lock(&evidence->lock);
+    for (int64_t epoch = evidence->epoch; epoch > 0; epoch--)
+        for (int log = 1; log <= LOG_COUNT; log++) {
+            origin_write(origin, life_host(evidence), log, epoch);
+            vkey_write(out, str_of(origin), false, point);
+            buf_putc(out, '\n');
+        }
+    pthread_mutex_unlock(&evidence->lock);
 }

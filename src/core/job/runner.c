@@ -5,11 +5,19 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "job/job.h"
 
-enum { RUNNER_THREADS_MAX = 16, LOOK_MS = 1000, AGAIN_MS = 50, LEASE_MS = 2 * MS_MINUTE };
+enum {
+    RUNNER_THREADS_MAX = 16,
+    NICE = 10,
+    LOOK_MS = 1000,
+    AGAIN_MS = 50,
+    LEASE_MS = 2 * MS_MINUTE
+};
 
 struct job_runner {
     struct platform *platform;
@@ -89,6 +97,8 @@ static void wait_ms(struct job_runner *runner, int64_t ms)
 static void *run_thread(void *arg)
 {
     struct job_runner *runner = arg;
+    /* Nobody waits for a job as people wait for an answer. On Linux this is of the thread alone. */
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
     pthread_mutex_lock(&runner->lock);
     while (!runner->stopping) {
         int64_t pokes = runner->pokes, next_ms = LOOK_MS;

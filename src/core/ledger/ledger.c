@@ -38,17 +38,26 @@ static struct posting payment_of(ref_t buyer_org, const struct ledger_child *chi
                             .count = 2};
 }
 
+struct rest_row {
+    money_t rest;
+};
+static const struct field rest_fields[] = {FIELD(struct rest_row, rest, 0, INT64_MAX, 0)};
+static const struct shape rest_shape = SHAPE(struct rest_row, rest_fields);
+
 /* The sum leaves the balance by one guarded update, so a short balance changes nothing at all. */
-static err_t take_from_balance(struct ctx *ctx, ref_t buyer_org, money_t total)
+static err_t take_from_balance(struct ctx *ctx, ref_t buyer_org, money_t total, money_t *out_left)
 {
-    int64_t changed = 0;
-    TRY(db_exec(
+    struct rest_row row = {0};
+    bool taken = false;
+    TRY(db_find(
         ctx,
         "UPDATE ledger_account SET debits_fen = debits_fen + $1, held_fen = held_fen + $1, "
         "version = version + 1 "
-        "WHERE owner_id = $2 AND code = 10 AND shard = 0 AND credits_fen - debits_fen >= $1",
-        ARGS(A(total), A(buyer_org)), &changed));
-    if (changed == 1)
+        "WHERE owner_id = $2 AND code = 10 AND shard = 0 AND credits_fen - debits_fen >= $1 "
+        "RETURNING credits_fen - debits_fen AS rest",
+        ARGS(A(total), A(buyer_org)), &rest_shape, &row, &taken));
+    *out_left = row.rest;
+    if (taken)
         return OK;
     struct ledger_balance held = {0};
     TRY(ledger_balance_of(ctx, buyer_org, ACC_CUSTOMER_BALANCE, &held));
@@ -87,11 +96,9 @@ err_t ledger_orders_paid(struct ctx *ctx, ref_t buyer_org, const struct ledger_c
     bool *due = NEW_ARRAY(ctx, bool, count + 1);
     money_t total = {0};
     TRY(find_due(ctx, buyer_org, children, count, due, &total));
-    struct ledger_balance left = {0};
-    if (total.fen > 0) {
-        TRY(take_from_balance(ctx, buyer_org, total));
-        TRY(ledger_balance_of(ctx, buyer_org, ACC_CUSTOMER_BALANCE, &left));
-    }
+    money_t left = {0};
+    if (total.fen > 0)
+        TRY(take_from_balance(ctx, buyer_org, total, &left));
     int64_t still = total.fen;
     struct buf digests;
     buf_init(&digests, ctx->arena, (count + 1) * HASH_BYTES);
@@ -100,7 +107,8 @@ err_t ledger_orders_paid(struct ctx *ctx, ref_t buyer_org, const struct ledger_c
         struct ledger_tx tx;
         if (due[i]) {
             still -= children[i].amount.fen;
-            posting.legs[0].balance = (money_t){left.balance.fen + still};
+            posting.legs[0].balance = (money_t){left.fen + still};
+            posting.is_new = true;
         }
         if (children[i].amount.fen == 0)
             continue;

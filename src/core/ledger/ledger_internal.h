@@ -28,6 +28,7 @@ struct leg {
 struct posting {
     int kind;
     ref_t biz_ref, order;
+    bool is_new; /* looked for in this transaction, and not there */
     struct leg legs[LEGS_MAX];
     int count;
 };

@@ -261,7 +261,8 @@ err_t ledger_post(struct ctx *ctx, struct posting *posting, struct ledger_tx *ou
                            .booked_at = ctx->now,
                            .digest = ledger_digest(ctx, posting)};
     bool found = false;
-    TRY(ledger_find_posted(ctx, posting, &tx.digest, &tx, &found));
+    if (!posting->is_new)
+        TRY(ledger_find_posted(ctx, posting, &tx.digest, &tx, &found));
     if (!found && posting->count > 0) {
         tx.id = id_make(ctx->platform->ids, ctx->now);
         for (int i = 0; i < posting->count; i++)

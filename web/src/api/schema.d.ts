@@ -935,7 +935,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Verification keys of the logs, one a line */
+        /** Verification keys of the logs of all epochs, one a line, the newest epoch first */
         get: operations["get_log_keys"];
         put?: never;
         post?: never;
@@ -952,7 +952,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The newest signed head of a log, or the one of a height */
+        /** The newest signed head of a log, or the one of a height, in its newest epoch */
         get: operations["get_head"];
         put?: never;
         post?: never;
@@ -1659,8 +1659,11 @@ export interface components {
             payload: {
                 [key: string]: unknown;
             } | null;
-            /** @enum {string} */
-            receipt_state: "pending" | "recorded";
+            /**
+             * @description closed: its log began anew before a signed head covered it; there is no receipt
+             * @enum {string}
+             */
+            receipt_state: "pending" | "recorded" | "closed";
         };
         FactList: {
             data: components["schemas"]["Fact"][];
