@@ -194,9 +194,29 @@ struct reset {
     str_t verifier;
 };
 
+/* Who works for the operator is reset or disabled by its owner alone: anybody else could become
+ * more than they are. */
+static err_t check_target(struct ctx *ctx, ref_t user, bool disable)
+{
+    struct membership *of;
+    size_t count;
+    TRY(account_memberships(ctx, user, &of, &count));
+    for (size_t i = 0; i < count; i++) {
+        if (of[i].kind != ORG_OPERATOR)
+            continue;
+        if (!(ctx->actor.roles & ROLE_OWNER))
+            return refuse(ctx, ERR_DENIED, "role_too_high",
+                          "only the operator's owner may do this");
+        if (disable && (of[i].roles & ROLE_OWNER))
+            return refuse(ctx, ERR_CONFLICT, "last_owner", "take the owner's role away first");
+    }
+    return OK;
+}
+
 static err_t write_reset(struct ctx *ctx, void *arg)
 {
     const struct reset *reset = arg;
+    TRY(check_target(ctx, reset->user, false));
     return account_set_password(ctx, reset->user, reset->verifier, REF_NONE);
 }
 
@@ -223,6 +243,7 @@ static err_t set_state(struct ctx *ctx, const struct request *request, struct re
     struct user user;
     TRY(request_ref(ctx, request, 0, "usr", &id));
     TRY(account_set_state(ctx, id, state));
+    TRY(check_target(ctx, id, state == 2));
     TRY(account_user_load(ctx, id, &user));
     write_user(&reply->json, &user);
     return OK;

@@ -266,7 +266,11 @@ static err_t reply_moved(struct ctx *ctx, struct reply *reply, ref_t parent_id)
 /* ---- handlers: orders ---- */
 static err_t post_order(struct ctx *ctx, const struct request *request, struct reply *reply)
 {
+    const struct order_submit *in = request->input;
     struct order_made made;
+    /* Buying and paying are two rights; a balance is spent only with the second. */
+    if (in->pay_from_balance && !permission_allowed(PERM_ORDER_PAY, &ctx->actor))
+        return refuse(ctx, ERR_DENIED, "permission_denied", "order.pay is needed to pay");
     TRY(order_submit_whole(ctx, request->input, &made));
     reply->status = 201;
     str_t id = ref_text(ctx->arena, "ord", made.parent.m.id);

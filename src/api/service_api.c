@@ -14,13 +14,13 @@ struct service_view {
 
 static err_t services_load(struct ctx *ctx, struct service_view *v)
 {
-    int64_t *orders = NEW_ARRAY(ctx, int64_t, v->count + 1),
+    int64_t *items = NEW_ARRAY(ctx, int64_t, v->count + 1),
             *stores = NEW_ARRAY(ctx, int64_t, v->count + 1);
     for (size_t i = 0; i < v->count; i++) {
-        orders[i] = v->instances[i].order_id.value;
+        items[i] = v->instances[i].item_id.value;
         stores[i] = v->instances[i].store_id.value;
     }
-    TRY(order_items(ctx, orders, v->count, &v->items, &v->item_count));
+    TRY(order_items_by_id(ctx, items, v->count, &v->items, &v->item_count));
     TRY(catalog_codes(ctx, CODE_REGION, &v->regions, &v->region_count));
     return store_find_many(ctx, stores, v->count, &v->stores, &v->store_count);
 }
@@ -33,14 +33,19 @@ static str_t region_name(const struct service_view *v, str_t code)
     return code;
 }
 
-static void write_service(struct jw *w, const struct service_view *v,
+/* A list leaves out very many units; the service's own page has them all. */
+enum { LIST_UNITS_BYTES = 16 * 1024 };
+
+static void write_service(struct jw *w, const struct service_view *v, bool whole,
                           const struct instance *instance)
 {
     const struct order_item *item = NULL;
     for (size_t i = 0; i < v->item_count; i++)
         if (ref_is(v->items[i].m.id, instance->item_id))
             item = &v->items[i];
-    ENSURE(item != NULL);
+    static const struct order_item unknown; /* shown with what the instance itself knows */
+    if (!item)
+        item = &unknown;
     jw_object(w);
     jw_put_ref(w, "instance_id", "ins", instance->m.id);
     jw_put_text(w, "state", str_of(names_of(&instance_state_names, instance->m.state)));
@@ -58,7 +63,8 @@ static void write_service(struct jw *w, const struct service_view *v,
     jw_key(w, "specs");
     jw_raw(w, item->specs.len ? item->specs : STR("[]"));
     jw_key(w, "units");
-    jw_raw(w, instance->units.len ? instance->units : STR("[]"));
+    bool shown = instance->units.len > 0 && (whole || instance->units.len <= LIST_UNITS_BYTES);
+    jw_raw(w, shown ? instance->units : STR("[]"));
     jw_put_utc(w, "started_at", instance->started_at);
     jw_put_utc(w, "expires_at", instance->expires_at);
     jw_put_text_or_null(w, "tool_url", instance->tool_url);
@@ -90,7 +96,7 @@ static err_t get_services(struct ctx *ctx, const struct request *request, struct
     jw_key(w, "data");
     jw_array(w);
     for (size_t i = 0; i < v.count; i++)
-        write_service(w, &v, &v.instances[i]);
+        write_service(w, &v, false, &v.instances[i]);
     jw_end_array(w);
     jw_key(w, "next_cursor");
     if (more)
@@ -111,7 +117,7 @@ static err_t get_service(struct ctx *ctx, const struct request *request, struct 
     if (!ref_is(v.instances->buyer_org_id, ctx->actor.org_id))
         return refuse(ctx, ERR_NOT_FOUND, "not_found", "no such service");
     TRY(services_load(ctx, &v));
-    write_service(&reply->json, &v, v.instances);
+    write_service(&reply->json, &v, true, v.instances);
     reply_etag(ctx, reply, v.instances->m.version);
     return OK;
 }

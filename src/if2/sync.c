@@ -88,6 +88,8 @@ static void judge_order(struct ctx *ctx, struct delivery *d)
     d->external_order_id = json_get_text(body, "external_order_id");
     if (d->external_order_id.len > 200)
         d->external_order_id.len = 200;
+    while (!str_is_utf8(d->external_order_id)) /* not cut inside a character */
+        d->external_order_id.len--;
     if (status == 200 || status == 201)
         d->verdict = VERDICT_ACCEPTED;
     else if (status == 202)

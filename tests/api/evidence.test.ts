@@ -69,7 +69,7 @@ async function leaves(log: string, size: number) {
   record({ method: 'GET', path: new URL(reply.url).pathname, status: reply.status, content_type: reply.headers.get('content-type') });
   expect(reply.status).toBe(200);
   expect(reply.headers.get('content-type')).toBe('application/octet-stream');
-  expect(reply.headers.get('cache-control')).toContain('immutable');
+  expect(reply.headers.get('cache-control')).toContain('max-age=300');
   const bytes = Buffer.from(await reply.arrayBuffer());
   expect(bytes.length).toBe(size * 32);
   return Array.from({ length: size }, (_, i) => bytes.subarray(i * 32, i * 32 + 32));
@@ -100,7 +100,7 @@ describe('a head', () => {
   it('is found by its height, and only those that are there', async () => {
     const first = await open('/evidence/v1/trade/checkpoint?height=1');
     expect(first.status).toBe(200);
-    expect(first.headers.get('cache-control')).toContain('immutable');
+    expect(first.headers.get('cache-control')).toContain('max-age=300');
     refused(await open('/evidence/v1/trade/checkpoint?height=999999'), 404, 'not_found');
     refused(await open('/evidence/v1/trade/checkpoint?height=0'), 422, 'validation_failed', '/query/height', 'out_of_range');
     refused(await open('/evidence/v1/trade/checkpoint?hight=1'), 422, 'validation_failed', '/query/hight', 'unknown_field');

@@ -32,7 +32,7 @@ static bool open_platform(struct bench *bench, const char *data_dir, const char 
     bench->platform.ids = id_maker_new(50);
     ctx_init(&bench->ctx, &bench->platform, clock_now());
     const struct db_options options = {.url = str_of(url), .writers = 16};
-    const struct evidence_options logs = {.host = STR("localhost:8080"), .sign = false};
+    const struct evidence_options logs = {.host = STR("bench.local"), .sign = false};
     if (!bench->platform.keys || db_open(&bench->ctx, &options, &bench->platform.db) != OK ||
         evidence_open(&bench->ctx, &logs, &bench->platform.evidence) != OK ||
         catalog_index_open(&bench->ctx, &bench->platform.catalog) != OK)

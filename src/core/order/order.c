@@ -145,17 +145,24 @@ err_t order_children(struct ctx *ctx, ref_t parent, struct order **out, size_t *
                   ARGS(A(parent)), &order_shape, out, out_count);
 }
 
+#define ITEM_SELECT                                                                          \
+    "SELECT id, state, version, last_event_id, order_id, sku_id, product_id, instance_id, "  \
+    "refund_id, product_version, product_name, category, external_product_id, "              \
+    "external_sku_id, region_code, term, specs, config, charge_mode, price_unit, quantity, " \
+    "rate_bp, lead_h, unit_price, list_fen, discount_fen, payable_fen, tax_fen FROM order_item "
+
 err_t order_items(struct ctx *ctx, const int64_t *orders, size_t count, struct order_item **out,
                   size_t *out_count)
 {
-    return db_all(
-        ctx,
-        "SELECT id, state, version, last_event_id, order_id, sku_id, product_id, instance_id, "
-        "refund_id, product_version, product_name, category, external_product_id, "
-        "external_sku_id, region_code, term, specs, config, charge_mode, price_unit, quantity, "
-        "rate_bp, lead_h, unit_price, list_fen, discount_fen, payable_fen, tax_fen "
-        "FROM order_item WHERE order_id IN ({ids}) ORDER BY id LIMIT 1000",
-        ARGS(A_IDS(orders, count)), &order_item_shape, out, out_count);
+    return db_all(ctx, ITEM_SELECT "WHERE order_id IN ({ids}) ORDER BY id LIMIT 1000",
+                  ARGS(A_IDS(orders, count)), &order_item_shape, out, out_count);
+}
+
+err_t order_items_by_id(struct ctx *ctx, const int64_t *ids, size_t count, struct order_item **out,
+                        size_t *out_count)
+{
+    return db_all(ctx, ITEM_SELECT "WHERE id IN ({ids}) ORDER BY id LIMIT 1000",
+                  ARGS(A_IDS(ids, count)), &order_item_shape, out, out_count);
 }
 
 err_t order_instances(struct ctx *ctx, const int64_t *orders, size_t count, struct instance **out,

@@ -247,6 +247,9 @@ err_t order_load_own(struct ctx *ctx, ref_t id, struct order *out);
 err_t order_children(struct ctx *ctx, ref_t parent, struct order **out, size_t *out_count);
 err_t order_items(struct ctx *ctx, const int64_t *orders, size_t count, struct order_item **out,
                   size_t *out_count);
+/* By their own keys, at most 1000. */
+err_t order_items_by_id(struct ctx *ctx, const int64_t *ids, size_t count, struct order_item **out,
+                        size_t *out_count);
 err_t order_instances(struct ctx *ctx, const int64_t *orders, size_t count, struct instance **out,
                       size_t *out_count);
 err_t order_refunds(struct ctx *ctx, const int64_t *orders, size_t count, struct refund **out,

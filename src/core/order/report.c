@@ -50,22 +50,41 @@ static const struct field report_fields[] = {
 const struct shape report_shape = SHAPE(struct report, report_fields);
 
 /* ---- R17 ---- */
-static str_t units_json(struct ctx *ctx, const struct report_item *in)
+enum { UNITS_MAX_BYTES = 192 * 1024 }; /* 1000 units with links of usual length */
+
+/* People follow these links: nothing but http and https. */
+static err_t check_link(struct ctx *ctx, str_t url)
+{
+    if (url.len == 0 || str_starts(url, STR("https://")) || str_starts(url, STR("http://")))
+        return OK;
+    return refuse_field(ctx, STR("/items"), "bad_format", "tool_url is no http(s) address");
+}
+
+static err_t units_json(struct ctx *ctx, const struct report_item *in, str_t *out)
 {
     struct buf buf;
     struct jw w;
-    buf_init(&buf, ctx->arena, 1 << 20);
+    TRY(check_link(ctx, in->tool_url));
+    buf_init(&buf, ctx->arena, UNITS_MAX_BYTES);
     jw_init(&w, &buf);
     jw_array(&w);
-    for (size_t i = 0; i < in->unit_count; i++)
+    for (size_t i = 0; i < in->unit_count; i++) {
+        TRY(check_link(ctx, in->units[i].tool_url));
         shape_write(&w, &unit_shape, &in->units[i]);
+    }
     jw_end_array(&w);
-    return buf_str(&buf);
+    if (buf.overflow)
+        return refuse_field(ctx, STR("/items"), "too_long", "units take more than %d bytes",
+                            UNITS_MAX_BYTES);
+    *out = buf_str(&buf);
+    return OK;
 }
 
 static err_t item_active(struct ctx *ctx, struct order_step *step, struct order_item *item,
                          const struct report_item *in)
 {
+    str_t units;
+    TRY(units_json(ctx, in, &units));
     struct instance *instance = order_step_instance(step, item->instance_id);
     TRY(fsm_fire(ctx, &item_fsm, &item->m, ITEM_ACTIVATE, step->event_id));
     TRY(fsm_fire(ctx, &instance_fsm, &instance->m, INSTANCE_ACTIVATE, step->event_id));
@@ -74,8 +93,8 @@ static err_t item_active(struct ctx *ctx, struct order_step *step, struct order_
                     "UPDATE order_instance SET external_instance_id = $1, units = $2, tool_url = "
                     "$3, started_at = $4, "
                     "expires_at = $5 WHERE id = $6",
-                    ARGS(A(in->external_instance_id), A(units_json(ctx, in)), A(in->tool_url),
-                         A(started), A(in->expires_at), A(instance->m.id))));
+                    ARGS(A(in->external_instance_id), A(units), A(in->tool_url), A(started),
+                         A(in->expires_at), A(instance->m.id))));
     TRY(db_exec_one(ctx, "INSERT INTO order_service (org_id, instance_id) VALUES ($1, $2)",
                     ARGS(A(instance->buyer_org_id), A(instance->m.id))));
     if (item->payable.fen == 0)
@@ -98,12 +117,18 @@ static err_t item_failed(struct ctx *ctx, struct order_step *step, struct order_
 static err_t item_provisioning(struct ctx *ctx, struct order_step *step, struct order_item *item,
                                const struct report_item *in)
 {
+    str_t units;
+    TRY(units_json(ctx, in, &units));
+    /* While a cancel is under way it says nothing new; refused, it would hold up what follows it.
+     */
+    if (item->m.state == ITEM_CANCELLING)
+        return OK;
     if (item->m.state != ITEM_PROVISIONING)
         TRY(fsm_fire(ctx, &item_fsm, &item->m, ITEM_PROVISION, step->event_id));
     if (in->unit_count == 0)
         return OK;
     return db_exec_one(ctx, "UPDATE order_instance SET units = $1, updated_at = $2 WHERE id = $3",
-                       ARGS(A(units_json(ctx, in)), A(ctx->now), A(item->instance_id)));
+                       ARGS(A(units), A(ctx->now), A(item->instance_id)));
 }
 
 static err_t report_one(struct ctx *ctx, struct order_step *step, const struct report_item *in,

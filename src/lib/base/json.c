@@ -48,10 +48,13 @@ struct json_member {
     struct json value;
 };
 
+/* What one text may cost in memory: a container takes some 250 bytes when parsed. */
+enum { CONTAINERS_MAX = 50000 };
+
 struct scan {
     str_t text;
     size_t at;
-    int depth;
+    int depth, containers;
     const char *fault;
 };
 
@@ -99,6 +102,10 @@ static void scan_bounds(struct scan *scan)
         } else if (c == '-' || (c >= '0' && c <= '9')) {
             check_number(scan);
         } else {
+            if ((c == '[' || c == '{') && ++scan->containers > CONTAINERS_MAX) {
+                scan->fault = "more than 50000 objects and arrays";
+                return;
+            }
             if ((c == '[' || c == '{') && ++scan->depth > JSON_DEPTH_MAX) {
                 scan->fault = "more than 32 levels";
                 return;

@@ -122,6 +122,9 @@ bool receipt_next(struct receipt_cursor *cursor, str_t file, str_t *out_receipt,
             *out_why = "the bundle's count is malformed";
             if (!number_read(count, SIZE_LIMIT, &cursor->left))
                 return false;
+            *out_why = "a bundle holds at least one receipt";
+            if (cursor->left == 0)
+                return false;
             cursor->bundle = true;
             cursor->rest = after;
         }
