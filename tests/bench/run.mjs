@@ -17,6 +17,8 @@ const seconds = Number(process.env.BENCH_SECONDS ?? 10);
 const runs = Number(process.env.BENCH_RUNS ?? 3);
 const only = (process.env.BENCH_ONLY ?? 'start,search,sqlite,evidence,pg').split(',');
 
+const cluster = process.env.SUANHE_TEST_PG;
+
 /** @type {string[][]} */
 const table = [];
 /** @param {string} what @param {string} figure @param {string} bar @param {string} method */
@@ -180,9 +182,12 @@ async function search() {
 /** @param {Site} site */
 async function filled(site) {
   const mark = join(site.folder, `filled-${orders}`);
-  if (existsSync(mark)) {
-    run(join(bin, 'suanhe'), ['migrate'], site.env);
-    return;
+  if (existsSync(mark) && spawnSync(join(bin, 'suanhe'), ['migrate'], { env: { ...process.env, ...site.env } }).status === 0) return;
+  /* Half filled, or of another schema: made anew. */
+  rmSync(site.folder, { recursive: true, force: true });
+  if (cluster && !site.url.startsWith('sqlite:')) {
+    const name = `bench_${orders}`;
+    run('psql', ['-q', cluster, '-c', `DROP DATABASE IF EXISTS ${name}`, '-c', `CREATE DATABASE ${name}`]);
   }
   mkdirSync(site.folder, { recursive: true });
   site.init();
@@ -265,10 +270,6 @@ if (only.includes('start') || !existsSync(join(dir, 'fresh'))) await start();
 if (only.includes('search')) await search();
 if (only.includes('evidence')) await evidence();
 if (only.includes('sqlite')) await ordering('SQLite', new Site(`sqlite-${orders}`), '5,000/s');
-const cluster = process.env.SUANHE_TEST_PG;
-if (only.includes('pg') && cluster) {
-  const name = `bench_${orders}`;
-  spawnSync('psql', ['-q', cluster, '-c', `CREATE DATABASE ${name}`], { stdio: 'ignore' }); /* or it is there */
-  await ordering('PostgreSQL', new Site(`pg-${orders}`, cluster.replace('/postgres?', `/${name}?`)), '1,000/s');
-}
+if (only.includes('pg') && cluster)
+  await ordering('PostgreSQL', new Site(`pg-${orders}`, cluster.replace('/postgres?', `/bench_${orders}?`)), '1,000/s');
 print();
