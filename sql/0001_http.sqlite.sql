@@ -9,3 +9,5 @@ CREATE TABLE http_reply (
     headers TEXT NOT NULL,
     body BYTES NOT NULL
 );
+-- Both grow at the right edge; a start reads this and not the replies.
+CREATE INDEX http_reply_window ON http_reply (id, scope_hash);

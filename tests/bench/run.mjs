@@ -65,6 +65,7 @@ class Site {
     const log = openSync(join(this.folder, 'log'), 'a');
     const began = performance.now();
     this.server = spawn(join(bin, 'suanhe'), ['serve'], { env: { ...process.env, ...this.env }, stdio: ['ignore', log, log] });
+    process.once('exit', () => this.server?.kill());
     for (;;) {
       if (this.server.exitCode !== null || performance.now() - began > 60_000) throw new Error(`the server does not answer: see ${this.folder}/log`);
       const answer = await this.get('/api/v1/catalog/products?limit=20').catch(() => undefined);
@@ -115,6 +116,8 @@ class Site {
     const env = { BENCH_RUN: String(Date.now()) };
     const args = ['-t', '1', '-c', '64', '-d', `${seconds}s`, '-s', join(root, 'tests/bench/wrk.lua'), `http://127.0.0.1:${this.port}/`, '--', what, ...files];
     const out = run('wrk', args, env);
+    this.agent.destroy(); /* its connections went idle meanwhile */
+    this.agent = new Agent({ keepAlive: true });
     const match = /RESULT (\d+) (\d+) (\d+) (\d+) (\d+)/.exec(out);
     if (!match) throw new Error(out);
     const [requests, us, errors, p50, p99] = match.slice(1).map(Number);

@@ -20,30 +20,44 @@ static struct object_leaf *object_slot(struct evidence *evidence, int64_t object
     return &evidence->objects[at];
 }
 
-struct leaf_only {
+struct leaf_row {
+    int64_t object_id;
+    int32_t log;
     str_t leaf;
 };
-static const struct field leaf_only_fields[] = {FIELD_BYTES(struct leaf_only, leaf, 32, 32, 0)};
-static const struct shape leaf_only_shape = SHAPE(struct leaf_only, leaf_only_fields);
+static const struct field leaf_row_fields[] = {
+    FIELD(struct leaf_row, object_id, 0, INT64_MAX, 0),
+    FIELD(struct leaf_row, log, 1, LOG_COUNT, 0),
+    FIELD_BYTES(struct leaf_row, leaf, 32, 32, 0),
+};
+static const struct shape leaf_row_shape = SHAPE(struct leaf_row, leaf_row_fields);
 
-/* The slot of the draft's object, holding its newest leaf (zero: the object is new). */
-static err_t object_find(struct ctx *ctx, struct evidence *evidence, const struct draft *draft,
-                         struct object_leaf **out)
+/* A slot for every object of the drafts, holding its newest leaf (zero: the object is new). One
+ * query for all: the sequencer would otherwise wait for the server once an entry. */
+static err_t objects_load(struct ctx *ctx, struct evidence *evidence, struct draft *const *drafts,
+                          size_t count)
 {
-    struct object_leaf *slot = object_slot(evidence, draft->object.value, draft->log);
-    *out = slot;
-    if (slot->log != 0)
-        return OK;
-    struct leaf_only row = {0};
-    bool found;
-    TRY(db_find(ctx, "SELECT leaf FROM evidence_object WHERE object_id = $1 AND log = $2",
-                ARGS(A(draft->object), A(draft->log)), &leaf_only_shape, &row, &found));
-    if (found && row.leaf.len != HASH_BYTES)
-        return refuse(ctx, ERR_INTERNAL, "evidence_damaged", "leaf of %.*s",
-                      STR_ARG(draft->object_text));
-    *slot = (struct object_leaf){.object = draft->object.value, .log = draft->log};
-    if (found)
-        memcpy(slot->leaf.bytes, row.leaf.data, HASH_BYTES);
+    int64_t *ids = NEW_ARRAY(ctx, int64_t, count + 1);
+    size_t id_count = 0, row_count = 0;
+    struct leaf_row *rows = NULL;
+    for (size_t i = 0; i < count; i++) {
+        struct object_leaf *slot = object_slot(evidence, drafts[i]->object.value, drafts[i]->log);
+        if (slot->log == 0)
+            ids[id_count++] = drafts[i]->object.value;
+        *slot = (struct object_leaf){.object = drafts[i]->object.value, .log = drafts[i]->log};
+    }
+    if (id_count > 0)
+        TRY(db_all(ctx,
+                   "SELECT object_id, log, leaf FROM evidence_object WHERE object_id IN ({ids})",
+                   ARGS(A_IDS(ids, id_count)), &leaf_row_shape, &rows, &row_count));
+    for (size_t i = 0; i < row_count; i++) {
+        if (rows[i].leaf.len != HASH_BYTES)
+            return refuse(ctx, ERR_INTERNAL, "evidence_damaged", "leaf of %" PRId64,
+                          rows[i].object_id);
+        struct object_leaf *slot = object_slot(evidence, rows[i].object_id, rows[i].log);
+        if (slot->log != 0)
+            memcpy(slot->leaf.bytes, rows[i].leaf.data, HASH_BYTES);
+    }
     return OK;
 }
 
@@ -118,8 +132,7 @@ static err_t entry_store(struct ctx *ctx, const struct draft *draft, struct plac
 
 static err_t number_one(struct ctx *ctx, struct evidence *evidence, const struct draft *draft)
 {
-    struct object_leaf *object;
-    TRY(object_find(ctx, evidence, draft, &object));
+    struct object_leaf *object = object_slot(evidence, draft->object.value, draft->log);
     struct entry entry;
     entry_of_draft(draft, &object->leaf, &entry);
     struct buf bytes;
@@ -154,6 +167,7 @@ err_t number_drafts(struct ctx *ctx, struct evidence *evidence, struct draft *co
     while (evidence->object_capacity < 2 * count)
         evidence->object_capacity *= 2;
     evidence->objects = NEW_ARRAY(ctx, struct object_leaf, evidence->object_capacity);
+    TRY(objects_load(ctx, evidence, drafts, count));
     for (size_t i = 0; i < count; i++)
         TRY(number_one(ctx, evidence, drafts[i]));
     return objects_store(ctx, evidence);
