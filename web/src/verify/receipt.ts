@@ -200,7 +200,7 @@ export function readReceipt(bytes: Bytes): Receipt {
 
 /** The receipts of a file: one, or those of a bundle. */
 export function splitFile(text: string): string[] {
-  const m = /^evd-bundle\/v1 (0|[1-9][0-9]{0,8})\n/.exec(text);
+  const m = /^evd-bundle\/v1 ([1-9][0-9]{0,8})\n/.exec(text);
   if (!m) return [text];
   const parts = text.slice(m[0].length).split(/^(?=evd-proof\/v1 sm3\n)/m);
   return parts.length === Number(m[1]) ? parts : [text];
